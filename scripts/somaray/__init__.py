@@ -1,0 +1,1 @@
+"""somaray: where time and memory go when Scanpy picks highly variable genes out of core."""

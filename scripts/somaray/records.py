@@ -1,0 +1,327 @@
+"""The JSON files the pipeline writes: one frozen, strictly read structure each, units in the names.
+
+Every file carries `schema_version`. A field is never given a new meaning; when a structure changes, its version grows and
+`UPGRADES` turns the older form into the newer one, so that results of earlier versions stay readable.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from somaray.errors import SomarayError
+
+Status = Literal["ok", "failed", "out of memory", "out of time", "worker lost", "unsupported"]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A piece of a record; unknown fields are an error."""
+
+
+class Record(Part, frozen=True, kw_only=True):
+    """A whole JSON file."""
+
+    VERSION: ClassVar[int] = 1
+    schema_version: int = 1
+
+
+class Host(Part, frozen=True, kw_only=True):
+    """The machine something was measured on."""
+
+    name: str
+    cpu_model: str
+    logical_cores: int
+    usable_cores: int
+    memory_bytes: int
+    kernel: str
+
+
+class Provenance(Part, frozen=True, kw_only=True):
+    """Where, when and with what a record came about."""
+
+    host: Host
+    python: str
+    versions: dict[str, str]
+    made_at: str
+    commit: str | None = None
+
+
+class Manifest(Record, frozen=True, kw_only=True):
+    """`results/datasets/NAME/manifest.json`: how to open a prepared dataset, and what is in it.
+
+    Shapes and `nnz` count what the filters leave. `size_bytes` is the X layer's size on disk, unfiltered; None where the
+    store does not tell. `tiledb` are the settings needed to open it (region, endpoint), never credentials.
+    """
+
+    name: str
+    kind: str
+    uri: str
+    measurement: str
+    layer: str
+    obs_filter: str | None
+    var_filter: str | None
+    obs_id: str
+    var_id: str
+    n_obs: int
+    n_vars: int
+    nnz: int | None
+    stored_n_obs: int
+    stored_n_vars: int
+    size_bytes: int | None
+    obs_columns: tuple[str, ...]
+    layout: str
+    made_by: str
+    seconds: float
+    fingerprint: str
+    tiledb: dict[str, str]
+    provenance: Provenance
+
+
+class HvgSettings(Part, frozen=True, kw_only=True):
+    """Arguments of `scanpy.pp.highly_variable_genes` and of the normalisation before it, in Scanpy's own words."""
+
+    flavor: str = "seurat"
+    n_top_genes: int | None = None
+    n_bins: int = 20
+    min_mean: float = 0.0125
+    max_mean: float = 3.0
+    min_disp: float = 0.5
+    max_disp: float | None = None
+    span: float = 0.3
+    batch_key: str | None = None
+    target_sum: float | None = None
+
+
+class DaskSettings(Part, frozen=True, kw_only=True):
+    """How the Dask cluster of a run is made."""
+
+    memory_management: bool = False
+    dashboard: bool = False
+    library_threads: int = 1
+    config: dict[str, Any] = {}
+
+
+class ProfileSettings(Part, frozen=True, kw_only=True):
+    """What memray watches in a capture."""
+
+    native_traces: bool = False
+    trace_python_allocators: bool = False
+
+
+class Limits(Part, frozen=True, kw_only=True):
+    """Budgets of one execution; None is no limit."""
+
+    memory_bytes: int | None = None
+    time_seconds: float | None = None
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """`job.json`: all that the measured program needs to know, written for it by its supervisor."""
+
+    dataset: str
+    method: str
+    chunk_size: int | None
+    parallelism: str | None
+    manifest: str
+    hvg: HvgSettings
+    tiledb: dict[str, str]
+    dask: DaskSettings
+    profile: ProfileSettings | None
+    work_dir: str
+    hvg_path: str
+
+
+class Phase(Part, frozen=True, kw_only=True):
+    """A named stretch of an execution, in seconds since its first phase began."""
+
+    name: str
+    start_seconds: float
+    end_seconds: float
+
+
+class ProcessRecord(Part, frozen=True, kw_only=True):
+    """One process of an execution.
+
+    `peak_rss_bytes` is the kernel's own high-water mark (VmHWM), `peak_pss_bytes` the largest sample. `read_bytes` are those
+    asked for through system calls, `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does
+    not tell. `capture` names a file in `capture/`; `capture_status` is None where there was none.
+    """
+
+    name: str
+    role: Literal["driver", "worker", "other"]
+    pid: int
+    host: str
+    peak_rss_bytes: int
+    peak_pss_bytes: int | None
+    cpu_seconds: float
+    read_bytes: int | None
+    disk_read_bytes: int | None
+    capture: str | None = None
+    capture_status: Literal["complete", "partial"] | None = None
+
+
+class Execution(Record, frozen=True, kw_only=True):
+    """`capture.json` and `timing/N.json`: one execution of a run, profiled or not, ended well or badly.
+
+    `wall_seconds` runs from the start of the first phase to the end of the last; `replicate` is None for the capture.
+    `peak_pss_bytes` is the largest sum over all processes alive at one sample.
+    """
+
+    dataset: str
+    method: str
+    chunk_size: int | None
+    parallelism: str | None
+    replicate: int | None
+    attempt: int
+    status: Status
+    reason: str
+    n_obs: int
+    n_vars: int
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    phases: tuple[Phase, ...]
+    peak_pss_bytes: int | None
+    peak_pss_seconds: float | None
+    read_bytes: int | None
+    disk_read_bytes: int | None
+    processes: tuple[ProcessRecord, ...]
+    limits: Limits
+    hvg: HvgSettings
+    tiledb: dict[str, str]
+    dask: DaskSettings
+    profile: ProfileSettings | None
+    environment: dict[str, str]
+    provenance: Provenance
+
+    @property
+    def status_text(self) -> str:
+        """`ok`, or the status and its reason."""
+        return self.status if self.status == "ok" or not self.reason else f"{self.status} ({self.reason})"
+
+    def phase_seconds(self, name: str) -> float | None:
+        """Seconds spent in phases of that name; None if it never began."""
+        found = [phase.end_seconds - phase.start_seconds for phase in self.phases if phase.name == name]
+        return sum(found) if found else None
+
+
+class Place(Part, frozen=True, kw_only=True):
+    """Bytes by source line.
+
+    `file` is relative to what its package's repository calls the package, e.g. `tiledbsoma/_read_iters.py`; None where memray
+    knows no Python frame. `total_bytes` were ever allocated there, `held_bytes` were alive at the heap's high-water mark.
+    """
+
+    file: str | None
+    function: str | None
+    line: int | None
+    package: str | None
+    total_bytes: int
+    held_bytes: int | None
+    n_allocations: int | None = None
+
+
+class ProcessAllocations(Part, frozen=True, kw_only=True):
+    """What one process allocated. `rss_at_heap_peak_bytes` is its resident set at the heap's high-water mark."""
+
+    name: str
+    role: Literal["driver", "worker", "other"]
+    pid: int
+    capture: str
+    capture_status: Literal["complete", "partial"]
+    total_bytes: int
+    n_allocations: int
+    heap_peak_bytes: int
+    heap_peak_seconds: float | None
+    rss_at_heap_peak_bytes: int | None
+    places: tuple[Place, ...]
+
+
+class Allocations(Record, frozen=True, kw_only=True):
+    """`allocations.json`: the captures of one run, by process and place."""
+
+    dataset: str
+    method: str
+    chunk_size: int | None
+    parallelism: str | None
+    n_obs: int
+    status: Status
+    profile: ProfileSettings
+    versions: dict[str, str]
+    processes: tuple[ProcessAllocations, ...]
+
+
+class Reference(Record, frozen=True, kw_only=True):
+    """`reference.json`: what results are held against; `method` is None, with the reason, where there is no reference."""
+
+    dataset: str
+    method: str | None
+    reason: str
+    hvg: HvgSettings
+    genes_selected: int | None
+    seconds: float | None
+    provenance: Provenance
+
+
+class AgreementCheck(Part, frozen=True, kw_only=True):
+    """One result held against the reference. `execution` is `capture` or `timing/N`; `agrees` is None where not checked."""
+
+    execution: str
+    agrees: bool | None
+    note: str
+    genes_selected: int | None
+    genes_reference: int | None
+    genes_in_common: int | None
+    largest_difference: float | None
+
+
+class Agreement(Record, frozen=True, kw_only=True):
+    """`agreement.json`: every result of one run held against the reference."""
+
+    dataset: str
+    method: str
+    chunk_size: int | None
+    parallelism: str | None
+    reference: str | None
+    checks: tuple[AgreementCheck, ...]
+
+
+UPGRADES: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""(record name, version) to the function that turns that version into the next."""
+
+
+def write_record(path: str | Path, record: Record) -> None:
+    """Write a record as indented JSON, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    temporary.replace(path)
+
+
+def read_record[R: Record](path: str | Path, kind: type[R]) -> R:
+    """Read a record strictly.
+
+    Raises
+    ------
+    SomarayError
+        If the file is missing, is not JSON, lacks or adds a field, or is of a newer version.
+    """
+    try:
+        raw = msgspec.json.decode(Path(path).read_bytes())
+    except FileNotFoundError as error:
+        raise SomarayError(f"{path}: no such file, expected a {kind.__name__} record") from error
+    except msgspec.DecodeError as error:
+        raise SomarayError(f"{path}: not JSON ({error})") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("schema_version"), int):
+        raise SomarayError(f"{path}: not a {kind.__name__} record: schema_version is missing")
+    version = raw["schema_version"]
+    while version < kind.VERSION:
+        raw = {**UPGRADES[kind.__name__, version](raw), "schema_version": version + 1}
+        version += 1
+    if version > kind.VERSION:
+        raise SomarayError(f"{path}: schema_version {version} is newer than {kind.VERSION}, the newest known here")
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise SomarayError(f"{path}: not a {kind.__name__} record: {error}") from error
