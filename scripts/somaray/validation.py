@@ -1,4 +1,4 @@
-"""Check a configuration against its JSON schema, with one-line errors that name file, key, value and what is allowed."""
+"""Check a configuration against its JSON schema; errors are one line that names file, key, value and what is allowed."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -101,10 +101,12 @@ def _fill(schema: Mapping[str, Any], value: Any) -> Any:
 def _readable(error: jsonschema.ValidationError, above: Key, origins: Origins) -> SomarayError:
     """Turn jsonschema's error into one line; `above` is the key of the value that was checked."""
     key: Key = (*above, *error.absolute_path)
-    schema, value = error.schema, error.instance
+    schema: Any = error.schema
+    value: Any = error.instance
+    rule: Any = error.validator_value
     if error.validator == "oneOf":
         # The kind of a catalogue entry says which form was meant, so the mistake is told against that form alone.
-        forms = {form["properties"]["kind"]["const"]: form for form in error.validator_value}
+        forms = {form["properties"]["kind"]["const"]: form for form in rule}
         if "kind" not in value:
             return origins.error(key, f"kind is missing: expected one of {', '.join(forms)}")
         if value["kind"] not in forms:
@@ -120,14 +122,14 @@ def _readable(error: jsonschema.ValidationError, above: Key, origins: Origins) -
         unknown = sorted(str(name) for name in value if name not in known)[0]
         return origins.error((*key, unknown), f"unknown key {unknown!r}: expected one of {', '.join(known)}")
     if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in value)
+        missing = next(name for name in rule if name not in value)
         return origins.error(key, f"{missing!r} is missing{_about(schema, missing)}")
     expected = {
-        "type": lambda: f"expected {_or(error.validator_value)}",
-        "enum": lambda: f"expected one of {', '.join(map(str, error.validator_value))}",
-        "minimum": lambda: f"expected at least {error.validator_value}",
-        "exclusiveMinimum": lambda: f"expected a number above {error.validator_value}",
-        "maximum": lambda: f"expected at most {error.validator_value}",
+        "type": lambda: f"expected {_or(rule)}",
+        "enum": lambda: f"expected one of {', '.join(map(str, rule))}",
+        "minimum": lambda: f"expected at least {rule}",
+        "exclusiveMinimum": lambda: f"expected a number above {rule}",
+        "maximum": lambda: f"expected at most {rule}",
         "uniqueItems": lambda: "expected each item once",
         "minItems": lambda: "expected at least one item",
         "minProperties": lambda: "expected at least one key",
