@@ -12,7 +12,7 @@ import msgspec
 
 from somaray.errors import SomarayError
 
-Status = Literal["ok", "failed", "out of memory", "out of time", "worker lost", "unsupported"]
+Status = Literal["ok", "failed", "out of memory", "out of time", "worker lost", "killed", "unsupported"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,10 +117,14 @@ class Limits(Part, frozen=True, kw_only=True):
 
 
 class Job(Record, frozen=True, kw_only=True):
-    """`job.json`: all that the measured program needs to know, written for it by its supervisor."""
+    """`job.json`: all that the measured program needs to know, written for it by its supervisor.
+
+    `module` is the method's module, as the registry has it.
+    """
 
     dataset: str
     method: str
+    module: str
     chunk_size: int | None
     parallelism: str | None
     manifest: str
@@ -129,6 +133,7 @@ class Job(Record, frozen=True, kw_only=True):
     dask: DaskSettings
     profile: ProfileSettings | None
     work_dir: str
+    capture_dir: str | None
     hvg_path: str
 
 
@@ -165,7 +170,8 @@ class Execution(Record, frozen=True, kw_only=True):
     """`capture.json` and `timing/N.json`: one execution of a run, profiled or not, ended well or badly.
 
     `wall_seconds` runs from the start of the first phase to the end of the last; `replicate` is None for the capture.
-    `peak_pss_bytes` is the largest sum over all processes alive at one sample.
+    `peak_pss_bytes` is the largest sum over all processes alive at one sample. CPU seconds and bytes read leave out what
+    starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes together.
     """
 
     dataset: str
@@ -186,6 +192,7 @@ class Execution(Record, frozen=True, kw_only=True):
     read_bytes: int | None
     disk_read_bytes: int | None
     processes: tuple[ProcessRecord, ...]
+    chunk_reads: int | None
     limits: Limits
     hvg: HvgSettings
     tiledb: dict[str, str]
@@ -208,33 +215,45 @@ class Execution(Record, frozen=True, kw_only=True):
 class Place(Part, frozen=True, kw_only=True):
     """Bytes by source line.
 
-    `file` is relative to what its package's repository calls the package, e.g. `tiledbsoma/_read_iters.py`; None where memray
-    knows no Python frame. `total_bytes` were ever allocated there, `held_bytes` were alive at the heap's high-water mark.
+    `file` is named as its package's repository names it, below the source folder, e.g. `tiledbsoma/_read_iters.py` or
+    `Lib/threading.py`; None where memray knows no Python frame. `package` is None where the file belongs to none.
+    `total_bytes` and `n_allocations` are all there ever was there, `held_bytes` were alive at the heap's high-water mark;
+    each is None where the source does not tell.
     """
 
     file: str | None
     function: str | None
     line: int | None
     package: str | None
-    total_bytes: int
+    total_bytes: int | None
     held_bytes: int | None
     n_allocations: int | None = None
 
 
 class ProcessAllocations(Part, frozen=True, kw_only=True):
-    """What one process allocated. `rss_at_heap_peak_bytes` is its resident set at the heap's high-water mark."""
+    """What one process allocated.
+
+    `places` are the lines that called the allocator; their totals sum exactly to `total_bytes`, what they held to
+    `heap_peak_bytes` (but for a few bytes whose free memray missed).
+    `blame` charges the same held bytes to the innermost line of the workflow's own layers instead.
+    `rss_at_heap_peak_bytes` is the resident set at the memray sample nearest to the heap's high-water mark,
+    `heap_peak_seconds` its time since the capture began. A `partial` capture ends where its process was killed; an
+    `unreadable` one has no numbers, and `note` says why.
+    """
 
     name: str
     role: Literal["driver", "worker", "other"]
     pid: int
     capture: str
-    capture_status: Literal["complete", "partial"]
-    total_bytes: int
-    n_allocations: int
-    heap_peak_bytes: int
+    capture_status: Literal["complete", "partial", "unreadable"]
+    note: str = ""
+    total_bytes: int | None
+    n_allocations: int | None
+    heap_peak_bytes: int | None
     heap_peak_seconds: float | None
     rss_at_heap_peak_bytes: int | None
     places: tuple[Place, ...]
+    blame: tuple[Place, ...] = ()
 
 
 class Allocations(Record, frozen=True, kw_only=True):

@@ -1,0 +1,225 @@
+"""Read a memray capture: what was allocated in all, what was held at the heap's high-water mark, by call stack.
+
+memray's reader is native code that can crash on a damaged file, so it runs in a child process; totals and the high-water
+mark are two children, side by side. Run as a program this module is that child.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from somaray.errors import SomarayError
+
+MAX_SAMPLES = 20_000
+"""Samples of RSS kept of one capture (memray takes one every 10 ms); beyond, every n-th. The peak itself stays exact."""
+
+ALL_PLACES = 2**31 - 1
+
+Part = Literal["totals", "held"]
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    """One Python frame, in memray's words."""
+
+    function: str
+    file: str
+    line: int
+
+
+class LineTotal(msgspec.Struct, frozen=True, array_like=True):
+    """Everything ever allocated by one line; `frame` is None where memray knew no Python frame."""
+
+    frame: Frame | None
+    size_bytes: int
+    n_allocations: int
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """All allocations of a process; the lines sum exactly to the totals."""
+
+    total_bytes: int
+    n_allocations: int
+    lines: tuple[LineTotal, ...]
+
+
+class HeldStack(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes held at the high-water mark by one call stack: indices into `Held.frames`, innermost first."""
+
+    stack: tuple[int, ...]
+    size_bytes: int
+    n_allocations: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What was alive at the heap's high-water mark.
+
+    The stacks sum to `heap_peak_bytes`, but for a few bytes whose free memray never saw and noticed when their address came
+    again.
+    `rss_bytes` is the resident set at the sample nearest to that moment and `seconds` the sample's time since the capture
+    began; both are None where the process ended before its first sample. `closed` is whether the capture was ended in order,
+    as far as its own times tell.
+    """
+
+    pid: int
+    aggregated: bool
+    closed: bool
+    heap_peak_bytes: int
+    seconds: float | None
+    rss_bytes: int | None
+    frames: tuple[Frame, ...]
+    stacks: tuple[HeldStack, ...]
+
+
+class Capture(msgspec.Struct, frozen=True):
+    """One capture file. `totals` is None for an aggregated capture, which keeps the high-water mark alone.
+
+    `note` says where reading stopped short of the file's end, as it may where the process was killed while writing.
+    """
+
+    path: str
+    totals: Totals | None
+    held: Held
+    note: str
+
+
+def read_captures(paths: Sequence[Path], n_jobs: int = 2) -> list[Capture | SomarayError]:
+    """Read captures, `n_jobs` child processes at a time; a capture that cannot be read gives its error in its place."""
+    parts: tuple[Part, ...] = ("held", "totals")
+    with ThreadPoolExecutor(max_workers=max(n_jobs, 1)) as pool:
+        answers = {(path, part): pool.submit(_read_in_child, path, part) for path in paths for part in parts}
+    captures: list[Capture | SomarayError] = []
+    for path in paths:
+        try:
+            held, note = answers[path, "held"].result()
+            totals, totals_note = answers[path, "totals"].result()
+        except SomarayError as error:
+            captures.append(error)
+            continue
+        captures.append(
+            Capture(
+                path=str(path),
+                totals=msgspec.msgpack.decode(totals, type=Totals | None),
+                held=msgspec.msgpack.decode(held, type=Held),
+                note=note or totals_note,
+            )
+        )
+    return captures
+
+
+def read_capture(path: str | Path, n_jobs: int = 2) -> Capture:
+    """Read one capture.
+
+    Raises
+    ------
+    SomarayError
+        If the file is missing, empty, not a memray capture, of another memray's format, or damaged.
+    """
+    (capture,) = read_captures([Path(path)], n_jobs)
+    if isinstance(capture, SomarayError):
+        raise capture
+    return capture
+
+
+def _read_in_child(path: Path, part: Part) -> tuple[bytes, str]:
+    if not path.is_file():
+        raise SomarayError(f"{path}: {'not a file' if path.exists() else 'no such file'}, expected a memray capture")
+    if path.stat().st_size == 0:
+        raise SomarayError(
+            f"{path}: empty; its process ended before memray wrote anything (aggregated captures do that)"
+        )
+    child = subprocess.run(
+        [sys.executable, "-m", "somaray.allocations.read", part, str(path)], capture_output=True, check=False
+    )
+    complaints = [line for line in child.stderr.decode(errors="replace").splitlines() if line.strip()]
+    last = complaints[-1].removeprefix("Memray ERROR: ") if complaints else ""
+    if child.returncode < 0:
+        raise SomarayError(f"{path}: damaged; memray's reader crashed on it (signal {-child.returncode})")
+    if child.returncode:
+        raise SomarayError(f"{path}: not a memray capture that can be read: {last}")
+    # A file cut short ends inside a record; a record of no known type cannot come from that.
+    if any("Invalid record type" in line for line in complaints):
+        raise SomarayError(f"{path}: damaged; memray found a record of an unknown type in it")
+    return child.stdout, f"reading stopped early: {last}" if last.startswith("Failed to") else ""
+
+
+def _totals(path: str) -> Totals | None:
+    from memray._memray import compute_statistics
+
+    try:
+        statistics = compute_statistics(path, num_largest=ALL_PLACES)
+    except NotImplementedError:
+        return None
+    counts = dict.fromkeys((location for location, _ in statistics.top_locations_by_count), 0)
+    sizes = dict.fromkeys((location for location, _ in statistics.top_locations_by_size), 0)
+    # One line of one function can come as several locations, if its code was compiled several times.
+    for location, count in statistics.top_locations_by_count:
+        counts[location] += count
+    for location, size in statistics.top_locations_by_size:
+        sizes[location] += size
+    lines = tuple(
+        LineTotal(_frame(location), sizes.get(location, 0), counts.get(location, 0)) for location in {**sizes, **counts}
+    )
+    return Totals(statistics.total_memory_allocated, statistics.total_num_allocations, lines)
+
+
+def _held(path: str) -> Held:
+    from memray import FileFormat, FileReader
+
+    with FileReader(path, max_memory_records=MAX_SAMPLES) as reader:
+        samples = list(reader.get_memory_snapshots())
+        aggregated = reader.metadata.file_format == FileFormat.AGGREGATED_ALLOCATIONS
+        frames: dict[tuple[str, str, int], int] = {}
+        sizes: dict[tuple[int, ...], int] = {}
+        counts: dict[tuple[int, ...], int] = {}
+        for record in reader.get_high_watermark_allocation_records(merge_threads=True):
+            if record.size:
+                stack = tuple(frames.setdefault(frame, len(frames)) for frame in record.stack_trace())
+                sizes[stack] = sizes.get(stack, 0) + record.size
+                counts[stack] = counts.get(stack, 0) + record.n_allocations
+        if aggregated:
+            around = samples
+        else:
+            # Beside its records, which are slightly off, the temporal reader tells between which two samples the peak lies.
+            _, peaks = reader.get_temporal_high_water_mark_allocation_records(merge_threads=True)
+            at = max(range(len(peaks)), key=peaks.__getitem__, default=0)
+            around = samples[max(at - 1, 0) : at + 1]
+        sample = max(around, key=lambda each: each.heap, default=None)
+        metadata = reader.metadata
+    # The header holds the end only once the capture was closed; until then, a moment just after the start.
+    start_ms = metadata.start_time.timestamp() * 1000
+    end_ms = metadata.end_time.timestamp() * 1000
+    return Held(
+        pid=metadata.pid,
+        aggregated=aggregated,
+        closed=not samples or end_ms - start_ms >= (samples[-1].time - start_ms) / 2,
+        heap_peak_bytes=metadata.peak_memory,
+        seconds=None if sample is None else max(sample.time - start_ms, 0) / 1000,
+        rss_bytes=None if sample is None else sample.rss,
+        frames=tuple(Frame(*frame) for frame in frames),
+        stacks=tuple(HeldStack(stack, size, counts[stack]) for stack, size in sizes.items()),
+    )
+
+
+def _frame(location: tuple[str, str, int]) -> Frame | None:
+    return None if location == ("<unknown>", "<unknown>", 0) else Frame(*location)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    readers: Mapping[str, object] = {"totals": _totals, "held": _held}
+    part, path = arguments
+    try:
+        answer = readers[part](path)  # type: ignore[operator]
+    except (OSError, ValueError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

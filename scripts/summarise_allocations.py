@@ -1,0 +1,13 @@
+"""Summarise a run's captures by process and source line."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+
+from somaray.allocations.summarise import summarise
+from somaray.console import script_log
+from somaray.records import Execution, read_record, write_record
+
+with script_log(snakemake.log[0]):
+    execution = read_record(snakemake.input.record, Execution)
+    write_record(snakemake.output[0], summarise(execution, Path(snakemake.input.capture)))

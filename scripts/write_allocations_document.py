@@ -1,0 +1,19 @@
+"""Write the document of top allocations."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+
+from somaray.allocations.foreign import read_foreign
+from somaray.console import script_log
+from somaray.records import Allocations, Execution, read_record
+from somaray.report.allocations_document import allocations_document
+
+given = snakemake.input
+with script_log(snakemake.log[0]):
+    document = allocations_document(
+        captures=[read_record(path, Execution) for path in given.captures],
+        allocations=[read_record(path, Allocations) for path in given.allocations],
+        imported=[read_foreign(path) for path in given.imported],
+    )
+    Path(snakemake.output[0]).write_text(document)
