@@ -27,4 +27,5 @@ class Method:
 METHODS = {
     "soma-dask": Method("somaray.methods.soma_dask"),
     "in-memory": Method("somaray.methods.in_memory", chunked=False),
+    "one-pass": Method("somaray.methods.one_pass"),
 }

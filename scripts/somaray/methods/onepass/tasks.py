@@ -1,0 +1,178 @@
+"""One task: the sums over the cells it names, from one read of their rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somaray.methods.onepass import kernels
+from somaray.methods.onepass.compressed import JoinIds, Labels, split_into_strips
+from somaray.methods.onepass.reading import Layer, open_layer, read_strip
+
+Quantity = Literal["totals", "shares", "logs", "counts", "clipped"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to add up over which cells.
+
+    Parameters
+    ----------
+    cells, labels
+        Joinids of the cells, and their batches.
+    quantity
+        `totals` (counts a cell alone), `shares` (x/r), `logs` (log1p(x · S / r)), `counts` (x) or `clipped` (x, or a ceiling
+        where that is lower), with r a cell's total.
+    target_sum
+        S, for `logs`.
+    exact_squares
+        For `counts`: square in double precision, whatever the type of the values.
+    """
+
+    layer: Layer
+    cells: JoinIds
+    labels: Labels
+    quantity: Quantity
+    target_sum: float | None = None
+    exact_squares: bool = False
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a task found.
+
+    Parameters
+    ----------
+    totals
+        Counts a cell, in the type Scanpy keeps them in; None for `counts` and `clipped`.
+    batches
+        Codes of the batches in the rows of `moments`.
+    moments
+        Batches × columns × 2: sums of the quantity and of its square; None for `totals`.
+    fine
+        Whether all values are finite and not negative.
+    whole
+        Whether all values are whole; only looked at for `counts`.
+    """
+
+    totals: NDArray[np.floating] | None
+    batches: NDArray[np.int32]
+    moments: NDArray[np.float64] | None
+    fine: bool = True
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A strip under way: batches come as the arguments all kernels begin with."""
+
+    n_cells: int
+    batch_of: NDArray[np.int32]
+    batches: Iterator[tuple[Any, ...]]
+
+
+def add_up(task: Task, ceilings: NDArray[np.float64] | None = None) -> Sums:
+    """Do a task.
+
+    `ceilings` (batches × columns, for all batches of the dataset) come beside the task, so that the tasks of a process share
+    one copy.
+    """
+    match task.quantity:
+        case "totals":
+            return _add_totals(task)
+        case "shares" | "logs":
+            return _add_normalised(task)
+        case "counts":
+            return _add_counts(task)
+        case "clipped":
+            assert ceilings is not None
+            return _add_clipped(task, ceilings[task.labels.batches])
+
+
+def normalised_dtype(stored: Any) -> type[np.floating]:
+    """Type in which Scanpy normalises: integers become `float32`, floats stay."""
+    return np.float64 if np.dtype(stored) == np.float64 else np.float32
+
+
+def count_dtype(stored: Any) -> type[np.floating]:
+    """Type in which counts are squared and added: whole numbers in double precision, where they are exact."""
+    return np.float32 if np.dtype(stored) in (np.float32, np.float16) else np.float64
+
+
+def _strips(task: Task, dtype: type[np.floating], with_genes: bool = True) -> Iterator[_Strip]:
+    array, column_of = open_layer(task.layer)
+    ids, labels = task.cells.to_array(), task.labels.to_array()
+    for strip in split_into_strips(ids, task.layer.band_rows):
+        cell_of = np.full(strip.last - strip.first + 1, -1, dtype=np.int32)
+        cell_of[ids[strip.begin : strip.end] - strip.first] = np.arange(strip.end - strip.begin, dtype=np.int32)
+        batches = (
+            (rows, genes, values.astype(dtype, copy=False), strip.first, cell_of, column_of)
+            for rows, genes, values in read_strip(array, task.layer, ids, strip, with_genes)
+        )
+        yield _Strip(strip.end - strip.begin, labels[strip.begin : strip.end], batches)
+
+
+def _stored_dtype(task: Task) -> Any:
+    return open_layer(task.layer)[0].schema.field("soma_data").type.to_pandas_dtype()
+
+
+def _zeros(task: Task) -> NDArray[np.float64]:
+    return np.zeros((len(task.labels.batches), task.layer.n_columns, 2))
+
+
+def _add_totals(task: Task) -> Sums:
+    dtype = normalised_dtype(_stored_dtype(task))
+    found, fine = [], True
+    # Genes need no reading where all of them count.
+    for strip in _strips(task, dtype, with_genes=task.layer.genes is not None):
+        totals = np.zeros(strip.n_cells)
+        for coordinates in strip.batches:
+            fine &= kernels.add_totals(*coordinates, totals)
+        found.append(totals.astype(dtype))
+    return Sums(np.concatenate(found), task.labels.batches, None, fine)
+
+
+def _add_normalised(task: Task) -> Sums:
+    dtype = normalised_dtype(_stored_dtype(task))
+    moments, found, fine = _zeros(task), [], True
+    for strip in _strips(task, dtype):
+        # A cell's total must be known before its shares, so a strip's batches are held until all have come.
+        totals, held = np.zeros(strip.n_cells), []
+        for coordinates in strip.batches:
+            fine &= kernels.add_totals(*coordinates, totals)
+            held.append(coordinates)
+        rounded = totals.astype(dtype)
+        found.append(rounded)
+        if task.quantity == "shares":
+            weights = np.divide(1.0, rounded, out=np.zeros(len(rounded)), where=rounded != 0, dtype=np.float64)
+            for coordinates in held:
+                kernels.add_shares(*coordinates, strip.batch_of, weights, moments)
+        else:
+            divisors = rounded / task.target_sum
+            divisors += divisors == 0
+            table = np.log1p(np.arange(kernels.LOG_TABLE_COUNTS, dtype=dtype) / divisors[:, None])
+            for coordinates in held:
+                kernels.add_logs(*coordinates, strip.batch_of, divisors, table, moments)
+    return Sums(np.concatenate(found), task.labels.batches, moments, fine)
+
+
+def _add_counts(task: Task) -> Sums:
+    dtype = np.float64 if task.exact_squares else count_dtype(_stored_dtype(task))
+    moments, fine, whole = _zeros(task), True, True
+    for strip in _strips(task, dtype):
+        for coordinates in strip.batches:
+            good, integral = kernels.add_counts(*coordinates, strip.batch_of, moments)
+            fine &= good
+            whole &= integral
+    return Sums(None, task.labels.batches, moments, fine, whole)
+
+
+def _add_clipped(task: Task, ceilings: NDArray[np.float64]) -> Sums:
+    dtype = count_dtype(_stored_dtype(task))
+    moments = _zeros(task)
+    for strip in _strips(task, dtype):
+        for coordinates in strip.batches:
+            kernels.add_clipped(*coordinates, strip.batch_of, ceilings, moments)
+    return Sums(None, task.labels.batches, moments)
