@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,18 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
         tiledb=config["tiledb"],
         dask=DaskSettings(**config["dask"]),
         limits=_limits(config["limits"], origins),
-        imported=tuple(config["imported"]),
+        imported=_imported(config["imported"], origins),
     )
+
+
+def _imported(patterns: Sequence[str], origins: Origins) -> tuple[str, ...]:
+    files: set[str] = set()
+    for index, pattern in enumerate(patterns):
+        found = glob(pattern, recursive=True)
+        if not found:
+            raise origins.error(("imported", index), f"{pattern!r} matches no file: expected JSON records")
+        files |= set(found)
+    return tuple(sorted(files))
 
 
 def _parse(parser: Any, value: Any, key: Key, origins: Origins) -> Any:
@@ -81,35 +92,34 @@ def _parse(parser: Any, value: Any, key: Key, origins: Origins) -> Any:
 
 def _runs(config: Mapping[str, Any], origins: Origins) -> tuple[Run, ...]:
     catalogue = ", ".join(config["catalogue"]) or "none"
-    named = [("datasets", index, name) for index, name in enumerate(config["datasets"])]
-    named += [("runs", name, name) for name in config["runs"]]
-    named += [
-        ("exclude", index, entry["dataset"]) for index, entry in enumerate(config["exclude"]) if "dataset" in entry
-    ]
-    for section, position, name in named:
+    excluded = list(enumerate(config["exclude"]))
+    datasets: list[tuple[Key, str]] = [(("datasets", index), name) for index, name in enumerate(config["datasets"])]
+    datasets += [(("runs", name), name) for name in config["runs"]]
+    datasets += [(("exclude", index, "dataset"), entry["dataset"]) for index, entry in excluded if "dataset" in entry]
+    for key, name in datasets:
         if name not in config["catalogue"]:
-            raise origins.error(
-                (section, position), f"unknown dataset {name!r}: expected one of the catalogue's: {catalogue}"
-            )
-    methods = [("methods", index, name) for index, name in enumerate(config["methods"])]
-    methods += [
-        ("exclude", index, entry["method"]) for index, entry in enumerate(config["exclude"]) if "method" in entry
-    ]
-    for section, position, name in methods:
+            raise origins.error(key, f"unknown dataset {name!r}: expected one of the catalogue's: {catalogue}")
+    methods: list[tuple[Key, str]] = [(("methods", index), name) for index, name in enumerate(config["methods"])]
+    methods += [(("exclude", index, "method"), entry["method"]) for index, entry in excluded if "method" in entry]
+    for key, name in methods:
         if name not in METHODS:
-            raise origins.error((section, position), f"unknown method {name!r}: expected one of {', '.join(METHODS)}")
+            raise origins.error(key, f"unknown method {name!r}: expected one of {', '.join(METHODS)}")
     lists = {
         section: [_parse(parser, value, (section, index), origins) for index, value in enumerate(config[section])]
         for section, parser in (("chunk_sizes", parse_count), ("parallelism", parse_parallelism))
     }
-    for index, entry in enumerate(config["exclude"]):
-        for key, parser in (("chunk_size", parse_count), ("parallelism", parse_parallelism)):
-            if key in entry:
-                _parse(parser, entry[key], ("exclude", index, key), origins)
+    for index, entry in excluded:
+        for part, parser in (("chunk_size", parse_count), ("parallelism", parse_parallelism)):
+            if part in entry:
+                _parse(parser, entry[part], ("exclude", index, part), origins)
     for dataset, names in config["runs"].items():
         for index, name in enumerate(names):
-            key = ("runs", dataset, index)
-            _parse(lambda text, of=dataset: expand([], config["methods"], [], [], [], {of: [text]}), name, key, origins)
+            _parse(
+                lambda text, of=dataset: expand([], config["methods"], [], [], [], {of: [text]}),
+                name,
+                ("runs", dataset, index),
+                origins,
+            )
     runs = expand(
         config["datasets"],
         config["methods"],
@@ -120,7 +130,18 @@ def _runs(config: Mapping[str, Any], origins: Origins) -> tuple[Run, ...]:
     )
     if not runs:
         raise origins.error((), "no run is left: expected datasets, methods, chunk_sizes and parallelism, or runs")
+    for dataset in sorted({run.dataset for run in runs}):
+        _check_place(config["catalogue"][dataset], ("catalogue", dataset), origins)
     return runs
+
+
+def _check_place(entry: Mapping[str, Any], key: Key, origins: Origins) -> None:
+    """See that what a run will read is there, where a look at the file system tells."""
+    path, uri = entry.get("path"), entry.get("uri")
+    if path is not None and not Path(path).is_file():
+        raise origins.error((*key, "path"), f"{path!r} is not there: expected a file of kind {entry['kind']}")
+    if uri is not None and "://" not in uri and not Path(uri).is_dir():
+        raise origins.error((*key, "uri"), f"{uri!r} is not there: expected the folder of an experiment, or a URI")
 
 
 def _check_hvg(hvg: HvgSettings, methods: Sequence[str], origins: Origins) -> None:
@@ -134,14 +155,15 @@ def _check_hvg(hvg: HvgSettings, methods: Sequence[str], origins: Origins) -> No
 
 def _limits(limits: Mapping[str, Any], origins: Origins) -> Limits:
     memory, time = limits["memory"], limits["time"]
-    return Limits(
-        memory_bytes=AUTO_MEMORY_BYTES
-        if memory == "auto"
-        else None
-        if memory is None
-        else _parse(parse_bytes, memory, ("limits", "memory"), origins),
-        time_seconds=None if time is None else _parse(parse_seconds, time, ("limits", "time"), origins),
-    )
+    memory_bytes = None
+    if memory == "auto":
+        memory_bytes = AUTO_MEMORY_BYTES
+    elif memory is not None:
+        memory_bytes = _parse(parse_bytes, memory, ("limits", "memory"), origins)
+        if memory_bytes == 0:
+            raise origins.error(("limits", "memory"), "0 leaves nothing to run in: expected a size, auto or null")
+    time_seconds = None if time is None else _parse(parse_seconds, time, ("limits", "time"), origins)
+    return Limits(memory_bytes=memory_bytes, time_seconds=time_seconds)
 
 
 AUTO_MEMORY_BYTES = -1

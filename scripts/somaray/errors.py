@@ -7,3 +7,7 @@ class SomarayError(Exception):
     Its message is shown to people as it stands, without a traceback, so it names the file, the key and the value and
     says what was expected.
     """
+
+
+class Unsupported(SomarayError):
+    """A method cannot do what was asked of it; its row says so and nothing is tried again in vain."""

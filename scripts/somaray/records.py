@@ -336,7 +336,10 @@ def read_record[R: Record](path: str | Path, kind: type[R]) -> R:
         raise SomarayError(f"{path}: not a {kind.__name__} record: schema_version is missing")
     version = raw["schema_version"]
     while version < kind.VERSION:
-        raw = {**UPGRADES[kind.__name__, version](raw), "schema_version": version + 1}
+        upgrade = UPGRADES.get((kind.__name__, version))
+        if upgrade is None:
+            raise SomarayError(f"{path}: schema_version {version} is unknown, expected {kind.VERSION}")
+        raw = {**upgrade(raw), "schema_version": version + 1}
         version += 1
     if version > kind.VERSION:
         raise SomarayError(f"{path}: schema_version {version} is newer than {kind.VERSION}, the newest known here")

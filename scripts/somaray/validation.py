@@ -74,10 +74,23 @@ def validate(schema: Mapping[str, Any], value: Any, origins: Origins) -> dict[st
     SomarayError
         At the most telling mistake.
     """
+    _check_names(value, (), origins)
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
     if error is not None:
         raise _readable(error, (), origins)
     return _fill(schema, value)
+
+
+def _check_names(value: Any, key: Key, origins: Origins) -> None:
+    """YAML reads `1:` and `yes:` as a number and a boolean, JSON schemas know names of text alone."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_names(item, (*key, index), origins)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise origins.error(key, f"{name!r} is not allowed as a key: expected text, in quotes if need be")
+            _check_names(item, (*key, name), origins)
 
 
 def _fill(schema: Mapping[str, Any], value: Any) -> Any:

@@ -1,0 +1,27 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/datasets.yaml"
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/measure.smk"
+include: "rules/agreement.smk"
+include: "rules/allocations.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        "results/tables/runs.md",
+        "results/tables/runs.csv",
+        "results/tables/agreement.md",
+        "results/allocations.md",
+        every_run("flamegraph"),
+        "results/verdict.txt",

@@ -1,0 +1,38 @@
+# The reference of each dataset, and every result held against it.
+rule make_reference:
+    input:
+        manifest="results/datasets/{dataset}/manifest.json",
+    output:
+        record="results/reference/{dataset}/reference.json",
+        hvg="results/reference/{dataset}/hvg.parquet",
+        memory="results/reference/{dataset}/memory.parquet",
+    log:
+        "results/logs/{dataset}/reference.log",
+    params:
+        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
+        fingerprint=source_fingerprint("somaray.measure.orders:make_reference", "somaray.methods.in_memory:compute_hvg")
+        + version_fingerprint(*MEASURED_PACKAGES),
+    # All cores, so that nothing is measured beside it.
+    threads: workflow.cores
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/make_reference.py"
+
+
+rule check_agreement:
+    input:
+        reference="results/reference/{dataset}/reference.json",
+        reference_hvg="results/reference/{dataset}/hvg.parquet",
+        records=[f"{RUN_DIR}/capture.json", *(f"{RUN_DIR}/{timing}.json" for timing in TIMINGS)],
+        hvg=[f"{RUN_DIR}/hvg.parquet", *(f"{RUN_DIR}/{timing}.hvg.parquet" for timing in TIMINGS)],
+    output:
+        f"{RUN_DIR}/agreement.json",
+    log:
+        "results/logs/{dataset}/{method}/{setting}/agreement.log",
+    params:
+        fingerprint=source_fingerprint("somaray.agreement:check_run"),
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/check_agreement.py"

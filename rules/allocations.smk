@@ -1,0 +1,28 @@
+# From captures to allocations by place, and flame graphs.
+rule summarise_allocations:
+    input:
+        record=f"{RUN_DIR}/capture.json",
+        capture=f"{RUN_DIR}/capture",
+    output:
+        f"{RUN_DIR}/allocations.json",
+    log:
+        "results/logs/{dataset}/{method}/{setting}/allocations.log",
+    params:
+        fingerprint=source_fingerprint("somaray.allocations.summarise:summarise"),
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/summarise_allocations.py"
+
+
+rule draw_flame_graphs:
+    input:
+        capture=f"{RUN_DIR}/capture",
+    output:
+        directory(f"{RUN_DIR}/flamegraph"),
+    log:
+        "results/logs/{dataset}/{method}/{setting}/flamegraph.log",
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/draw_flame_graphs.py"

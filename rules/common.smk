@@ -1,0 +1,55 @@
+# Settings and the few functions that every other rules file needs.
+import re
+import sys
+from pathlib import Path
+
+# The package lies beside the scripts; it is found even where it is not installed.
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+import msgspec
+from snakemake.exceptions import WorkflowError
+
+from somaray.config import load_settings
+from somaray.errors import SomarayError
+from somaray.failures import failures
+from somaray.fingerprints import source_fingerprint, version_fingerprint
+from somaray.matrix import Run, parse_setting
+from somaray.registry import METHODS
+
+RUN_DIR = "results/hvg/{dataset}/{method}/{setting}"
+
+
+def config_files():
+    """Configuration files in the order they were merged: those of the Snakefile, then those of the command line."""
+    added = [str(path) for path in workflow.overwrite_configfiles]
+    return [path for path in map(str, workflow.configfiles) if path not in added] + added
+
+
+try:
+    SETTINGS = load_settings(config, config_files())
+except SomarayError as error:
+    raise WorkflowError(str(error)) from None
+
+TIMINGS = [f"timing/{replicate}" for replicate in range(1, SETTINGS.replicates + 1)]
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    method="[^/]+",
+    setting="[^/]+",
+    replicate="[0-9]+",
+
+
+def run_of(wildcards):
+    """The run that wildcards name."""
+    return Run(wildcards.dataset, wildcards.method, *parse_setting(wildcards.setting))
+
+
+def every_run(*files):
+    """Files below the directory of every run."""
+    return [f"results/hvg/{run.path}/{file}" for run in SETTINGS.runs for file in files]
+
+
+def as_params(*records):
+    """Records as plain values, which Snakemake can keep and compare."""
+    return [msgspec.to_builtins(record) for record in records]

@@ -1,0 +1,59 @@
+# Tables and documents from all records, and the verdict that makes the invocation fail if a run did.
+RECORDS = {
+    "manifests": [f"results/datasets/{dataset}/manifest.json" for dataset in SETTINGS.datasets],
+    "captures": every_run("capture.json"),
+    "timings": every_run(*(f"{timing}.json" for timing in TIMINGS)),
+    "allocations": every_run("allocations.json"),
+    "agreements": every_run("agreement.json"),
+}
+
+
+rule write_tables:
+    input:
+        **RECORDS,
+        imported=SETTINGS.imported,
+    output:
+        runs="results/tables/runs.md",
+        csv="results/tables/runs.csv",
+        agreement="results/tables/agreement.md",
+    log:
+        "results/logs/tables.log",
+    params:
+        fingerprint=source_fingerprint("somaray.report.tables"),
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/write_tables.py"
+
+
+rule write_allocations_document:
+    input:
+        **RECORDS,
+        imported=SETTINGS.imported,
+    output:
+        "results/allocations.md",
+    log:
+        "results/logs/allocations.log",
+    params:
+        fingerprint=source_fingerprint("somaray.report.allocations_document"),
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/write_allocations_document.py"
+
+
+rule verdict:
+    input:
+        captures=RECORDS["captures"],
+        timings=RECORDS["timings"],
+        agreements=RECORDS["agreements"],
+        # Last, so that a failed run never keeps the tables from being written.
+        tables=["results/tables/runs.md", "results/allocations.md"],
+    output:
+        "results/verdict.txt",
+    log:
+        "results/logs/verdict.log",
+    conda:
+        "../envs/somaray.yaml"
+    script:
+        "../scripts/give_verdict.py"

@@ -1,0 +1,23 @@
+"""Execute one run once, profiled or timed."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+
+from somaray.config import load_settings
+from somaray.console import script_log
+from somaray.matrix import Run, parse_setting
+from somaray.measure.orders import Outputs, measure
+
+wildcards, output = snakemake.wildcards, snakemake.output
+capture, replicate = output.get("capture"), wildcards.get("replicate")
+with script_log(snakemake.log[0]) as log:
+    measure(
+        settings=load_settings(snakemake.config),
+        run=Run(wildcards.dataset, wildcards.method, *parse_setting(wildcards.setting)),
+        manifest=Path(snakemake.input.manifest),
+        replicate=int(replicate) if replicate else None,
+        attempt=snakemake.params.attempt,
+        outputs=Outputs(Path(output.record), Path(output.hvg), Path(output.memory), Path(capture) if capture else None),
+        log=log,
+    )

@@ -1,0 +1,120 @@
+"""Hold a table of genes against the reference: the same genes selected, the same scores."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from somaray.matrix import Run
+from somaray.records import Agreement, AgreementCheck, Execution, Reference
+
+TOLERANCE = 1e-6
+"""Largest allowed difference of a score, relative to the larger of 1 and the reference's own."""
+
+SCORES = ("dispersions", "dispersions_norm", "variances", "variances_norm")
+"""Columns that are compared, those of them that the flavour has. Flavours without dispersions have variances."""
+
+
+def read_hvg(path: str | Path) -> pd.DataFrame:
+    """Read a table of genes, indexed by var id; without rows if the execution failed."""
+    return pd.read_parquet(path).set_index("var_id")
+
+
+def empty_hvg() -> pd.DataFrame:
+    """The table of an execution that has none."""
+    return pd.DataFrame({"highly_variable": np.zeros(0, dtype=bool)}, index=pd.Index([], name="var_id", dtype=str))
+
+
+def largest_difference(table: pd.DataFrame, reference: pd.DataFrame) -> float:
+    """Largest difference over all genes and scores, relative to max(1, |reference|).
+
+    A score that is NaN on both sides agrees; on one side alone it differs without bound, as does a column one side lacks.
+
+    Parameters
+    ----------
+    table, reference
+        Scanpy's columns, the same genes in the same order.
+    """
+    largest = 0.0
+    for column in SCORES:
+        if (column in table) != (column in reference):
+            return float("inf")
+        if column not in reference:
+            continue
+        ours, theirs = table[column].to_numpy(float), reference[column].to_numpy(float)
+        same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
+        difference = np.where(np.isnan(difference), np.inf, difference)
+        largest = max(largest, float(difference[~same].max(initial=0.0)))
+    return largest
+
+
+def compare(execution: str, table: pd.DataFrame, reference: pd.DataFrame) -> AgreementCheck:
+    """Hold one result against the reference."""
+    selected = set(table.index[table["highly_variable"].to_numpy(bool)])
+    expected = set(reference.index[reference["highly_variable"].to_numpy(bool)])
+    common = len(selected & expected)
+    if list(table.index) == list(reference.index):
+        difference: float | None = largest_difference(table, reference)
+        note = ""
+        if selected != expected:
+            note = f"{len(expected) - common} genes missing, {len(selected) - common} too many"
+        elif difference is not None and difference > TOLERANCE:
+            note = f"scores differ by up to {difference:.2g}, allowed {TOLERANCE:g}"
+    else:
+        difference, note = None, f"other genes: {len(table.index)} against {len(reference.index)} in the reference"
+    return AgreementCheck(
+        execution=execution,
+        agrees=not note,
+        note=note,
+        genes_selected=len(selected),
+        genes_reference=len(expected),
+        genes_in_common=common,
+        # JSON has no infinity; without a bound is told by the note.
+        largest_difference=difference if difference is not None and np.isfinite(difference) else None,
+    )
+
+
+def check_run(
+    run: Run,
+    executions: Mapping[str, tuple[Execution, str | Path]],
+    reference: Reference,
+    reference_path: str | Path,
+) -> Agreement:
+    """Hold every result of a run against the reference.
+
+    Parameters
+    ----------
+    executions
+        Name (`capture`, `timing-1`, …) to its record and its table of genes.
+    reference_path
+        Table of genes of the reference, without rows where there is none.
+    """
+    expected = read_hvg(reference_path)
+    checks = []
+    for name, (execution, path) in executions.items():
+        if execution.status == "ok" and reference.method is not None:
+            checks.append(compare(name, read_hvg(path), expected))
+            continue
+        selected = int(read_hvg(path)["highly_variable"].sum()) if execution.status == "ok" else None
+        checks.append(
+            AgreementCheck(
+                execution=name,
+                agrees=None,
+                note=reference.reason if execution.status == "ok" else execution.status_text,
+                genes_selected=selected,
+                genes_reference=None,
+                genes_in_common=None,
+                largest_difference=None,
+            )
+        )
+    return Agreement(
+        dataset=run.dataset,
+        method=run.method,
+        chunk_size=run.chunk_size,
+        parallelism=None if run.parallelism is None else str(run.parallelism),
+        reference=reference.method,
+        checks=tuple(checks),
+    )

@@ -1,0 +1,180 @@
+"""From what was observed of an execution to its record."""
+
+import json
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from somaray.measure.captures import OUTCOME, complete_marker, read_accounts
+from somaray.measure.process_tree import ProcessSample
+from somaray.measure.timeline import Timeline
+from somaray.provenance import provenance
+from somaray.records import Execution, Job, Limits, Manifest, Phase, ProcessRecord, read_record
+
+_RECORDED_ENVIRONMENT = ("_NUM_THREADS", "ARROW_", "MALLOC_", "DASK_", "NUMBA_", "OPENBLAS_")
+"""Parts of names of environment variables that change what is measured; others, which may hold secrets, are never kept."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the supervisor saw: why it stopped the program (if it did), its exit code, samples, events, work directory."""
+
+    stopped: tuple[str, str] | None
+    exit_code: int
+    timeline: Timeline
+    events: list[dict[str, Any]]
+    work_dir: Path
+
+
+class _Usage(NamedTuple):
+    cpu_seconds: float
+    read_bytes: int | None
+    disk_read_bytes: int | None
+
+
+def assemble(
+    replicate: int | None,
+    attempt: int,
+    job: Job,
+    limits: Limits,
+    observed: Observed,
+    environment: dict[str, str],
+    memory_path: Path,
+) -> Execution:
+    """Join events, accounts and samples into the record, and write the memory timeline."""
+    status, reason = outcome(observed)
+    phases, zero_seconds = phases_of(observed.events)
+    accounts = read_accounts(observed.work_dir)
+    # The event is written before the result is, which is not part of the run.
+    timeline = observed.timeline.until(next((e["at_seconds"] for e in observed.events if e["event"] == "end"), None))
+    timeline.write(memory_path, zero_seconds, {own["pid"]: own for own in accounts})
+    processes = process_records(accounts, timeline, job.capture_dir)
+    counted = [process for process in processes if process.role != "other"]
+    manifest = read_record(job.manifest, Manifest)
+    peak_pss_bytes, peak_at = timeline.peak_pss()
+    return Execution(
+        dataset=job.dataset,
+        method=job.method,
+        chunk_size=job.chunk_size,
+        parallelism=job.parallelism,
+        replicate=replicate,
+        attempt=attempt,
+        status=status,
+        reason=reason,
+        n_obs=manifest.n_obs,
+        n_vars=manifest.n_vars,
+        wall_seconds=phases[-1].end_seconds if status == "ok" and phases else None,
+        cpu_seconds=sum(process.cpu_seconds for process in counted),
+        phases=phases,
+        peak_pss_bytes=peak_pss_bytes,
+        peak_pss_seconds=None if peak_at is None else peak_at - zero_seconds,
+        read_bytes=_sum([process.read_bytes for process in counted]),
+        disk_read_bytes=_sum([process.disk_read_bytes for process in counted]),
+        processes=processes,
+        chunk_reads=next((e["chunk_reads"] for e in reversed(observed.events) if e["event"] == "tasks"), None),
+        limits=limits,
+        hvg=job.hvg,
+        tiledb=job.tiledb,
+        dask=job.dask,
+        profile=job.profile,
+        environment={
+            name: value
+            for name, value in sorted(environment.items())
+            if any(part in name for part in _RECORDED_ENVIRONMENT)
+        },
+        provenance=provenance(),
+    )
+
+
+def outcome(observed: Observed) -> tuple[Any, str]:
+    """Say how it ended: stopped by us, by its own word, or by a signal from elsewhere."""
+    if observed.stopped is not None:
+        return observed.stopped
+    path = observed.work_dir / OUTCOME
+    if path.exists():
+        told = json.loads(path.read_text())
+        return told["status"], told["reason"]
+    if observed.exit_code < 0:
+        hint = ", as the kernel sends when memory runs out" if observed.exit_code == -signal.SIGKILL else ""
+        return "killed", f"signal {-observed.exit_code} from outside{hint}"
+    return "failed", f"exit code {observed.exit_code}, see the log"
+
+
+def phases_of(events: list[dict[str, Any]]) -> tuple[tuple[Phase, ...], float]:
+    """Pair begin and end events into phases, and give the moment of the first begin on the monotonic clock.
+
+    A phase without an end (the program was killed in it) is left out.
+    """
+    zero_seconds = next((event["at_seconds"] for event in events if event["event"] == "phase_begin"), 0.0)
+    begun: dict[str, float] = {}
+    phases = []
+    for event in events:
+        if event["event"] == "phase_begin":
+            begun[event["name"]] = event["at_seconds"]
+        elif event["event"] == "phase_end":
+            start_seconds = begun.pop(event["name"]) - zero_seconds
+            end_seconds = event["at_seconds"] - zero_seconds
+            phases.append(Phase(name=event["name"], start_seconds=start_seconds, end_seconds=end_seconds))
+    return tuple(phases), zero_seconds
+
+
+def process_records(
+    accounts: list[dict[str, Any]], timeline: Timeline, capture_dir: str | None
+) -> tuple[ProcessRecord, ...]:
+    """One record a process: by its own account where it gave one, else from the samples alone."""
+    last, peaks = timeline.last(), timeline.peaks_pss_bytes()
+    records = [
+        _record(
+            own, ProcessSample(*own["end"]) if own["end"] else last.get(own["pid"]), peaks.get(own["pid"]), capture_dir
+        )
+        for own in accounts
+    ]
+    known = {own["pid"] for own in accounts}
+    for pid, sample in sorted(last.items()):
+        if pid not in known:
+            own = {"name": f"other-{pid}", "role": "other", "pid": pid, "capture": None, "start": None, "end": None}
+            records.append(_record({**own, "host": socket.gethostname()}, sample, peaks.get(pid), capture_dir))
+    return tuple(records)
+
+
+def _record(
+    own: dict[str, Any], end: ProcessSample | None, peak_pss_bytes: int | None, capture_dir: str | None
+) -> ProcessRecord:
+    start = ProcessSample(*own["start"]) if own["start"] else None
+    end = end or start
+    used = _usage(start, end)
+    capture_status: Literal["complete", "partial"] | None = None
+    if own["capture"] is not None and capture_dir is not None:
+        marker = complete_marker(Path(capture_dir) / own["capture"])
+        capture_status = "complete" if marker.exists() else "partial"
+    return ProcessRecord(
+        name=own["name"],
+        role=own["role"],
+        pid=own["pid"],
+        host=own["host"],
+        peak_rss_bytes=end.peak_rss_bytes if end else 0,
+        peak_pss_bytes=peak_pss_bytes,
+        cpu_seconds=used.cpu_seconds,
+        read_bytes=used.read_bytes,
+        disk_read_bytes=used.disk_read_bytes,
+        capture=own["capture"],
+        capture_status=capture_status,
+    )
+
+
+def _usage(start: ProcessSample | None, end: ProcessSample | None) -> _Usage:
+    """What a process used between two samples; all of it if its start was not seen."""
+    if end is None:
+        return _Usage(0.0, None, None)
+    if start is None:
+        return _Usage(end.cpu_seconds, end.read_bytes, end.disk_read_bytes)
+    pairs = [(end.read_bytes, start.read_bytes), (end.disk_read_bytes, start.disk_read_bytes)]
+    read, disk = (None if late is None or early is None else late - early for late, early in pairs)
+    return _Usage(end.cpu_seconds - start.cpu_seconds, read, disk)
+
+
+def _sum(values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

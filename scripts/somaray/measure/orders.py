@@ -1,0 +1,148 @@
+"""From a run of the settings to its executions: capture, timings and the reference, each with its files."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from somaray.agreement import empty_hvg, read_hvg
+from somaray.config import Settings
+from somaray.failures import note_failure
+from somaray.matrix import Run
+from somaray.measure.budget import resolve_limits
+from somaray.measure.execute import write_hvg
+from somaray.measure.supervise import Order, supervise
+from somaray.methods.in_memory import PEAK_BYTES_PER_NONZERO
+from somaray.provenance import provenance
+from somaray.records import Execution, Job, Manifest, Reference, read_record, write_record
+from somaray.registry import METHODS
+from somaray.units import format_bytes
+
+REFERENCE_METHOD = "in-memory"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files an execution leaves; `capture_dir` only if it is profiled."""
+
+    record: Path
+    hvg: Path
+    memory: Path
+    capture_dir: Path | None = None
+
+    @property
+    def execution(self) -> str:
+        """`capture`, or `timing-N`."""
+        return self.record.stem if self.capture_dir else f"timing-{self.record.stem}"
+
+    @property
+    def run_dir(self) -> Path:
+        """Directory of the run."""
+        return self.record.parent if self.capture_dir else self.record.parent.parent
+
+
+def measure(
+    settings: Settings, run: Run, manifest: Path, replicate: int | None, attempt: int, outputs: Outputs, log: TextIO
+) -> None:
+    """Run one execution and write its files, whether it goes well or not.
+
+    Parameters
+    ----------
+    replicate
+        Number of the timing, from 1; None for the capture.
+    attempt
+        Failures of this execution before, plus 1.
+    """
+    order = Order(
+        job=_job(settings, run, manifest, outputs),
+        limits=settings.limits,
+        replicate=replicate,
+        attempt=attempt,
+        memory_path=outputs.memory,
+        title=_title(settings, run, replicate),
+        n_chunks=None if run.chunk_size is None else -(-read_record(manifest, Manifest).n_obs // run.chunk_size),
+        expected_seconds=_expected_seconds(outputs.run_dir),
+    )
+    outputs.hvg.parent.mkdir(parents=True, exist_ok=True)
+    execution = supervise(order, log)
+    if execution.status != "ok":
+        # The tables need the record; downstream rules need the file. No rows say that there is no result.
+        write_hvg(outputs.hvg, empty_hvg())
+    if execution.status not in ("ok", "unsupported"):
+        note_failure(outputs.run_dir, outputs.execution)
+    write_record(outputs.record, execution)
+
+
+def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:
+    return Job(
+        dataset=run.dataset,
+        method=run.method,
+        module=METHODS[run.method].module,
+        chunk_size=run.chunk_size,
+        parallelism=None if run.parallelism is None else str(run.parallelism),
+        manifest=str(manifest.absolute()),
+        hvg=settings.hvg,
+        tiledb=dict(settings.tiledb),
+        dask=settings.dask,
+        profile=settings.profile if outputs.capture_dir else None,
+        work_dir="",
+        capture_dir=str(outputs.capture_dir.absolute()) if outputs.capture_dir else None,
+        hvg_path=str(outputs.hvg.absolute()),
+    )
+
+
+def _title(settings: Settings, run: Run, replicate: int | None) -> str:
+    position = settings.runs.index(run) + 1
+    part = "capture" if replicate is None else f"timing {replicate} of {settings.replicates}"
+    return f"[run {position} of {len(settings.runs)}] {run.path} {part}"
+
+
+def _expected_seconds(run_dir: Path) -> float | None:
+    """What an earlier execution of the same run took, the latest timing first, then the capture."""
+    for path in [*sorted(run_dir.glob("timing/*.json"), reverse=True), run_dir / "capture.json"]:
+        if path.exists():
+            known = read_record(path, Execution).wall_seconds
+            if known is not None:
+                return known
+    return None
+
+
+def make_reference(settings: Settings, dataset: str, manifest_path: Path, outputs: Outputs, log: TextIO) -> None:
+    """Compute the reference of a dataset in memory, if it fits into the budget; else say why there is none."""
+    manifest = read_record(manifest_path, Manifest)
+    budget_bytes = resolve_limits(settings.limits).memory_bytes
+    needed_bytes = None if manifest.nnz is None else manifest.nnz * PEAK_BYTES_PER_NONZERO
+    method: str | None = None
+    seconds = genes = None
+    if needed_bytes is None:
+        reason = "number of non-zeros unknown, so whether X fits in memory is too"
+    elif budget_bytes is not None and needed_bytes > budget_bytes:
+        reason = f"in memory it needs about {format_bytes(needed_bytes)}, allowed {format_bytes(budget_bytes)}"
+    else:
+        run = Run(dataset, REFERENCE_METHOD)
+        order = Order(
+            job=_job(settings, run, manifest_path, outputs),
+            limits=settings.limits,
+            replicate=None,
+            attempt=1,
+            memory_path=outputs.memory,
+            title=f"[reference] {dataset}",
+        )
+        execution = supervise(order, log)
+        reason = "" if execution.status == "ok" else f"the reference did not end well: {execution.status_text}"
+        if execution.status == "ok":
+            method, seconds = REFERENCE_METHOD, execution.wall_seconds
+            genes = int(read_hvg(outputs.hvg)["highly_variable"].sum())
+    if method is None:
+        write_hvg(outputs.hvg, empty_hvg())
+        print(f"[reference] {dataset} | not checked: {reason}", file=sys.stderr, flush=True)
+    record = Reference(
+        dataset=dataset,
+        method=method,
+        reason=reason,
+        hvg=settings.hvg,
+        genes_selected=genes,
+        seconds=seconds,
+        provenance=provenance(),
+    )
+    write_record(outputs.record, record)

@@ -1,0 +1,179 @@
+"""Start one execution as a process tree of its own, watch it, hold it to its budgets, and end whatever is left of it."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from somaray.cluster import library_thread_environment
+from somaray.measure.assemble import Observed, assemble
+from somaray.measure.budget import resolve_limits
+from somaray.measure.clock import EVENTS, EventReader
+from somaray.measure.process_tree import end_session
+from somaray.measure.progress import Progress
+from somaray.measure.timeline import Timeline
+from somaray.records import Execution, Job, Limits, write_record
+from somaray.units import format_bytes, format_seconds
+
+SAMPLE_INTERVAL_SECONDS = 0.2
+_REPORT_INTERVAL_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One execution to supervise.
+
+    `job.work_dir` is filled in here; `memory_path` takes the memory timeline, `title` opens every progress line, and
+    `expected_seconds` is what an earlier execution of the same run took.
+    """
+
+    job: Job
+    limits: Limits
+    replicate: int | None
+    attempt: int
+    memory_path: Path
+    title: str
+    n_chunks: int | None = None
+    expected_seconds: float | None = None
+    environment: Mapping[str, str] | None = None
+
+
+class Console:
+    """Writes progress to the console and to the rule's log."""
+
+    def __init__(self, log: TextIO) -> None:
+        self._log = log
+
+    def say(self, line: str) -> None:
+        """Write one line to both."""
+        print(line, file=sys.stderr, flush=True)
+        print(time.strftime("%H:%M:%S"), line, file=self._log, flush=True)
+
+
+@contextlib.contextmanager
+def measuring_alone(console: Console) -> Iterator[None]:
+    """Hold the host's one place for a measurement: two beside each other would ruin both, whoever started them."""
+    lock = FileLock(Path(tempfile.gettempdir()) / "somaray-measuring.lock", mode=0o666)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        console.say("waiting for another measurement on this host to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def supervise(order: Order, log: TextIO) -> Execution:
+    """Run one execution to its end, good or bad, and tell of it.
+
+    Raises
+    ------
+    OSError
+        If the program cannot be started at all. Whatever goes wrong within it is told in the record.
+    """
+    console = Console(log)
+    limits = resolve_limits(order.limits)
+    with measuring_alone(console), tempfile.TemporaryDirectory(prefix="somaray-") as scratch:
+        job = msgspec.structs.replace(order.job, work_dir=scratch)
+        if job.capture_dir is not None:
+            # What a killed execution left behind must not be read as part of this one.
+            shutil.rmtree(job.capture_dir, ignore_errors=True)
+            Path(job.capture_dir).mkdir(parents=True)
+        write_record(Path(scratch) / "job.json", job)
+        environment = child_environment(job, order.environment or {})
+        observed = _watch(order, limits, Path(scratch), environment, console, log)
+        execution = assemble(order.replicate, order.attempt, job, limits, observed, environment, order.memory_path)
+    seconds = "" if execution.wall_seconds is None else f" | {format_seconds(execution.wall_seconds)}"
+    peak = "" if execution.peak_pss_bytes is None else f" | peak {format_bytes(execution.peak_pss_bytes)}"
+    console.say(f"{order.title} | {execution.status_text}{seconds}{peak}")
+    return execution
+
+
+def child_environment(job: Job, extra: Mapping[str, str]) -> dict[str, str]:
+    """Environment of the measured program: pinned library threads, and this package importable wherever it lives."""
+    path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]))
+    own = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **library_thread_environment(job.dask)}
+    return {**os.environ, **own, **extra}
+
+
+def _watch(
+    order: Order, limits: Limits, scratch: Path, environment: dict[str, str], console: Console, log: TextIO
+) -> Observed:
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "somaray.measure.execute", str(scratch / "job.json")],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    # If the kernel must choose whom to end, it shall be the measured program, never Snakemake or the user's shell.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{driver.pid}/oom_score_adj").write_text("800")
+    sampler = subprocess.Popen(
+        [sys.executable, "-m", "somaray.measure.sampler"]
+        + ["--session", str(driver.pid), "--interval-seconds", str(SAMPLE_INTERVAL_SECONDS)],
+        env={**os.environ, "PYTHONPATH": environment["PYTHONPATH"]},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
+    assert sampler.stdout is not None
+    timeline = Timeline()
+    reader = threading.Thread(target=timeline.read, args=(sampler.stdout,), daemon=True)
+    reader.start()
+    events = EventReader(scratch / EVENTS)
+    try:
+        stopped, seen = _until_end(driver, order, limits, timeline, events, console)
+    finally:
+        end_session(driver.pid)
+        exit_code = driver.wait()
+        sampler.wait()
+        reader.join()
+        sampler.stdout.close()
+    return Observed(stopped, exit_code, timeline, [*seen, *events.new()], scratch)
+
+
+def _until_end(
+    driver: "subprocess.Popen[bytes]",
+    order: Order,
+    limits: Limits,
+    timeline: Timeline,
+    events: EventReader,
+    console: Console,
+) -> tuple[tuple[str, str] | None, list[dict[str, object]]]:
+    """Wait for the driver; return why it was stopped, if it was, as status and reason, and the events seen."""
+    progress = Progress(order.title, order.n_chunks, order.expected_seconds)
+    seen: list[dict[str, object]] = []
+    began = reported = time.monotonic()
+    while driver.poll() is None:
+        time.sleep(_POLL_SECONDS)
+        now = time.monotonic()
+        new = events.new()
+        seen += new
+        if any([progress.take(event) for event in new]) or now - reported > _REPORT_INTERVAL_SECONDS:
+            console.say(progress.line(now, f"{format_bytes(timeline.summed_bytes)} resident"))
+            reported = now
+        if limits.memory_bytes is not None and timeline.most_bytes > limits.memory_bytes:
+            reason = f"{format_bytes(timeline.most_bytes)} of {format_bytes(limits.memory_bytes)}"
+            return ("out of memory", reason), seen
+        if limits.time_seconds is not None and now - began > limits.time_seconds:
+            return ("out of time", f"stopped after {format_seconds(limits.time_seconds)} in {progress.phase}"), seen
+    return None, seen

@@ -1,0 +1,164 @@
+"""`runs.csv`, `runs.md` and `agreement.md`."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from somaray.records import Agreement, Execution
+from somaray.report.markdown import escape, table
+from somaray.report.measured_with import measured_with
+from somaray.report.rows import RunRow, Spread
+from somaray.units import format_bytes, format_count, significant
+
+NONE = "–"
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else str(round(value))
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
+    "dataset": lambda row: row.run.dataset,
+    "method": lambda row: row.run.method,
+    "chunk_size": lambda row: row.run.chunk_size,
+    "processes": lambda row: row.run.parallelism and row.run.parallelism.processes,
+    "threads": lambda row: row.run.parallelism and row.run.parallelism.threads,
+    "tile_threads": lambda row: row.run.parallelism and row.run.parallelism.tile_threads,
+    "status": lambda row: row.status,
+    "replicates": lambda row: row.replicates,
+    "n_obs": lambda row: row.n_obs,
+    "wall_seconds": lambda row: _exact(row.wall_seconds.median),
+    "wall_seconds_min": lambda row: _exact(row.wall_seconds.minimum),
+    "wall_seconds_max": lambda row: _exact(row.wall_seconds.maximum),
+    "hvg_seconds": lambda row: _exact(row.hvg_seconds.median),
+    "hvg_seconds_min": lambda row: _exact(row.hvg_seconds.minimum),
+    "hvg_seconds_max": lambda row: _exact(row.hvg_seconds.maximum),
+    "cells_per_second": lambda row: _exact(row.cells_per_second),
+    "cpu_seconds": lambda row: _exact(row.cpu_seconds.median),
+    "peak_pss_bytes": lambda row: _whole(row.peak_pss_bytes.median),
+    "peak_pss_bytes_min": lambda row: _whole(row.peak_pss_bytes.minimum),
+    "peak_pss_bytes_max": lambda row: _whole(row.peak_pss_bytes.maximum),
+    "largest_worker_rss_bytes": lambda row: _whole(row.largest_worker_rss_bytes.median),
+    "driver_rss_bytes": lambda row: _whole(row.driver_rss_bytes.median),
+    "driver_heap_peak_bytes": lambda row: row.driver_heap_peak_bytes,
+    "driver_total_bytes": lambda row: row.driver_total_bytes,
+    "read_bytes": lambda row: _whole(row.read_bytes.median),
+    "disk_read_bytes": lambda row: _whole(row.disk_read_bytes.median),
+    "chunk_reads": lambda row: row.chunk_reads,
+    "genes_selected": lambda row: row.genes_selected,
+    "genes_reference": lambda row: row.genes_reference,
+    "genes_in_common": lambda row: row.genes_in_common,
+    "largest_difference": lambda row: _exact(row.largest_difference),
+    "reference": lambda row: row.reference,
+    "n_vars": lambda row: row.n_vars,
+    "nnz": lambda row: row.nnz,
+    "layout": lambda row: row.layout,
+    "origin": lambda row: row.origin,
+}
+"""Columns of `runs.csv`, a contract: new ones are added at the end, none is renamed. An empty field is not known."""
+
+
+def runs_csv(rows: Sequence[RunRow]) -> str:
+    """Write a row a run, plain numbers in the units that the columns name."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(
+        ["" if (value := column(row)) is None else value for column in CSV_COLUMNS.values()] for row in rows
+    )
+    return stream.getvalue()
+
+
+def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution]) -> str:
+    """Write the table of runs, a section a dataset, with how to read it and where it was measured."""
+    parts = [
+        "# Runs\n",
+        "Times and resident memory are those of unprofiled executions: the median of the replicates, with the smallest and"
+        " largest. *Total* counts all phases from starting the Dask cluster to the table of genes, *HVG* the last phase alone."
+        " **Peak PSS is memory that was really there**, summed over all processes of the run. **Driver heap is what the driver"
+        " had requested at once**, as memray sees it in a capture of its own; most of it may never have been touched.\n",
+    ]
+    for dataset, group in groupby(rows, key=lambda row: (row.run.dataset, row.origin)):
+        parts.append(_dataset_section(dataset, list(group)))
+    parts.append(measured_with(executions))
+    return "\n".join(parts)
+
+
+def _dataset_section(dataset: tuple[str, str], rows: list[RunRow]) -> str:
+    name, origin = dataset
+    first = rows[0]
+    facts = [f"{first.n_obs:,} cells" if first.n_obs else "", f"{first.n_vars:,} genes" if first.n_vars else ""]
+    facts += [f"{first.nnz:,} non-zeros" if first.nnz else "", f"layout {first.layout}" if first.layout else ""]
+    heading = f"## {escape(name)}" + (" (imported)" if origin == "imported" else "") + "\n"
+    if origin == "imported":
+        facts.append("one profiled run each, measured elsewhere by others")
+    header = ["method", "chunk", "P×T×C", "total (s)", "HVG (s)", "cells/s", "peak PSS", "largest worker RSS"]
+    header += ["driver heap", "reads a chunk", "status", "agrees"]
+    return "\n".join([heading, ", ".join(filter(None, facts)) + ".\n", table(header, map(_cells, rows), left=3)])
+
+
+def _cells(row: RunRow) -> list[str]:
+    chunks = None if row.run.chunk_size is None or not row.n_obs else -(-row.n_obs // row.run.chunk_size)
+    return [
+        escape(row.run.method),
+        NONE if row.run.chunk_size is None else format_count(row.run.chunk_size),
+        NONE if row.run.parallelism is None else str(row.run.parallelism).replace("x", "×"),
+        _spread(row.wall_seconds),
+        _spread(row.hvg_seconds),
+        NONE if row.cells_per_second is None else f"{float(significant(row.cells_per_second, 3)):,.0f}",
+        _bytes(row.peak_pss_bytes.median),
+        _bytes(row.largest_worker_rss_bytes.median),
+        _bytes(row.driver_heap_peak_bytes),
+        NONE if row.chunk_reads is None or not chunks else significant(row.chunk_reads / chunks, 2),
+        "ok" if row.status == "ok" else f"**{escape(row.status)}**",
+        escape(row.agreement) if row.origin == "measured" else NONE,
+    ]
+
+
+def _bytes(value: float | None) -> str:
+    return NONE if value is None else format_bytes(value)
+
+
+def _spread(spread: Spread) -> str:
+    if spread.median is None or spread.minimum is None or spread.maximum is None:
+        return NONE
+    if spread.minimum == spread.maximum:
+        return significant(spread.median, 3)
+    return f"{significant(spread.median, 3)} ({significant(spread.minimum, 3)}–{significant(spread.maximum, 3)})"
+
+
+def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Execution]) -> str:
+    """Write every result held against the reference: genes in common, largest difference of scores."""
+    parts = [
+        "# Agreement\n",
+        "Each execution of each run gives its own table of genes; every one is held against Scanpy's on the same cells read"
+        " whole into memory. The largest difference is that of any gene's dispersions (variances for the `seurat_v3` flavours),"
+        " relative to the larger of 1 and the reference's value.\n",
+    ]
+    header = ["dataset", "method", "run", "execution", "genes", "reference", "in common", "largest difference", "agrees"]
+    rows = []
+    for agreement in agreements:
+        setting = NONE
+        if agreement.chunk_size is not None:
+            setting = f"{format_count(agreement.chunk_size)}\\_{agreement.parallelism}"
+        for check in agreement.checks:
+            verdict = {True: "yes", False: f"**no: {escape(check.note)}**", None: f"not checked: {escape(check.note)}"}
+            rows.append(
+                [
+                    escape(agreement.dataset),
+                    escape(agreement.method),
+                    setting,
+                    check.execution,
+                    *(NONE if n is None else f"{n:,}" for n in (check.genes_selected, check.genes_reference)),
+                    NONE if check.genes_in_common is None else f"{check.genes_in_common:,}",
+                    NONE if check.largest_difference is None else f"{check.largest_difference:.1e}",
+                    verdict[check.agrees],
+                ]
+            )
+    parts += [table(header, rows, left=4), measured_with(executions)]
+    return "\n".join(parts)

@@ -1,0 +1,267 @@
+"""What the supervisor reports about programs whose behaviour is known, and what it leaves behind: nothing."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from somaray.measure.process_tree import sample, session_pids
+from somaray.measure.supervise import Order, supervise
+from somaray.provenance import provenance
+from somaray.records import DaskSettings, HvgSettings, Job, Limits, Manifest, ProfileSettings, write_record
+from support import known_methods as methods
+
+TESTS = Path(__file__).resolve().parents[1]
+SCRIPTS = TESTS.parent / "scripts"
+MIB = 2**20
+
+
+@pytest.fixture
+def order(tmp_path: Path):
+    """Make an order for one of the test methods."""
+    manifest = Manifest(
+        name="none",
+        kind="soma",
+        uri="nowhere",
+        measurement="RNA",
+        layer="raw",
+        obs_filter=None,
+        var_filter=None,
+        obs_id="obs_id",
+        var_id="var_id",
+        n_obs=1000,
+        n_vars=2,
+        nnz=0,
+        stored_n_obs=1000,
+        stored_n_vars=2,
+        size_bytes=0,
+        obs_columns=(),
+        layout="census",
+        made_by="the test",
+        seconds=0.0,
+        fingerprint="",
+        tiledb={},
+        provenance=provenance(),
+    )
+    write_record(tmp_path / "manifest.json", manifest)
+
+    def make(behaviour: str | None, parallelism: str | None = None, profiled: bool = False, **limits) -> Order:
+        job = Job(
+            dataset="none",
+            method="test",
+            module="support.known_methods",
+            chunk_size=None if parallelism is None else 100,
+            parallelism=parallelism,
+            manifest=str(tmp_path / "manifest.json"),
+            hvg=HvgSettings(batch_key=behaviour),
+            tiledb={},
+            dask=DaskSettings(),
+            profile=ProfileSettings() if profiled else None,
+            work_dir="",
+            capture_dir=str(tmp_path / "capture") if profiled else None,
+            hvg_path=str(tmp_path / "hvg.parquet"),
+        )
+        return Order(
+            job=job,
+            limits=Limits(**limits),
+            replicate=None if profiled else 1,
+            attempt=1,
+            memory_path=tmp_path / "memory.parquet",
+            title=behaviour or "nothing",
+            environment={
+                "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]),
+                "SOMARAY_TEST_DIR": str(tmp_path),
+            },
+        )
+
+    return make
+
+
+def run(order: Order):
+    log = (order.memory_path.parent / "log").open("w")
+    with log:
+        return supervise(order, log)
+
+
+def peak_of(execution, name: str) -> int:
+    return next(process.peak_rss_bytes for process in execution.processes if process.name == name)
+
+
+def test_memory_of_driver_and_workers_is_what_they_touched(order, tmp_path) -> None:
+    execution = run(order("allocate", "2x1x1"))
+    assert execution.status == "ok"
+    before = {int(path.name.partition("-")[2]): int(path.read_text()) for path in tmp_path.glob("before-*")}
+    known = {"driver": methods.DRIVER_BYTES, "worker-0": methods.WORKER_BYTES, "worker-1": methods.WORKER_BYTES}
+    for process in execution.processes:
+        if process.name in known:
+            # The kernel's high-water mark is exact: what was touched, not the 300 MiB requested and never touched.
+            grown_bytes = process.peak_rss_bytes - before[process.pid]
+            assert grown_bytes == pytest.approx(known[process.name], abs=3 * MIB), process.name
+            assert process.peak_pss_bytes <= process.peak_rss_bytes
+    assert execution.peak_pss_bytes > sum(known.values())
+    assert execution.peak_pss_bytes <= sum(process.peak_rss_bytes for process in execution.processes)
+    timeline = pd.read_parquet(tmp_path / "memory.parquet")
+    assert set(timeline["process"]) >= {"driver", "worker-0", "worker-1"}
+    by_moment = timeline.groupby("seconds")["pss_bytes"].sum()
+    assert by_moment.max() == execution.peak_pss_bytes
+    assert by_moment.idxmax() == pytest.approx(execution.peak_pss_seconds)
+
+
+def test_capture_of_driver_and_workers_holds_what_they_asked_for(order, tmp_path) -> None:
+    from memray import FileReader
+
+    execution = run(order("allocate", "2x1x1", profiled=True))
+    assert execution.status == "ok"
+    captures = {process.name: process for process in execution.processes if process.capture}
+    assert set(captures) == {"driver", "worker-0", "worker-1"}
+    for name, known in {
+        "driver": methods.DRIVER_BYTES + methods.UNTOUCHED_BYTES,
+        "worker-0": methods.WORKER_BYTES,
+        "worker-1": methods.WORKER_BYTES,
+    }.items():
+        assert captures[name].capture_status == "complete"
+        reader = FileReader(tmp_path / "capture" / captures[name].capture, max_memory_records=10**9)
+        ours = [
+            record.size
+            for record in reader.get_high_watermark_allocation_records(merge_threads=True)
+            if any(Path(file).name == "known_methods.py" for _, file, _ in record.stack_trace(max_stacks=3))
+            and record.size > 50 * MIB
+        ]
+        # A bytearray asks for one byte more than it holds.
+        assert sum(ours) == pytest.approx(known, abs=2)
+
+
+def test_threads_only_has_no_worker_process_and_one_tracker(order) -> None:
+    execution = run(order("allocate", "0x2x1", profiled=True))
+    assert execution.status == "ok"
+    roles = [process.role for process in execution.processes if process.role != "other"]
+    assert roles == ["driver"]
+
+
+def test_killed_worker_counts_with_its_replacement_beside_it(order, tmp_path) -> None:
+    execution = run(order("kill_worker", "1x1x1", profiled=True))
+    assert execution.status == "ok"
+    workers = [process for process in execution.processes if process.role == "worker"]
+    assert [process.name for process in workers] == ["worker-0", "worker-0"]
+    assert sorted(process.capture_status for process in workers) == ["complete", "partial"]
+    assert all((tmp_path / "capture" / process.capture).stat().st_size > 0 for process in workers)
+
+
+def test_worker_that_dies_every_time_is_a_status(order) -> None:
+    execution = run(order("die_always", "1x1x1"))
+    assert execution.status == "worker lost"
+
+
+def test_memory_budget_stops_the_tree(order) -> None:
+    execution = run(order("grow", memory_bytes=900 * MIB))
+    assert execution.status == "out of memory"
+    assert execution.reason.endswith("of 900 MiB")
+    assert execution.wall_seconds is None
+    assert 900 * MIB < execution.peak_pss_bytes < 1700 * MIB
+
+
+def test_time_limit_stops_the_tree(order) -> None:
+    execution = run(order("sleep", "1x1x1", time_seconds=12.0))
+    assert execution.status == "out of time"
+    assert "hvg" in execution.reason
+
+
+def test_exception_is_one_line_of_reason_and_whole_in_the_log(order, tmp_path) -> None:
+    execution = run(order("raise_error"))
+    assert (execution.status, execution.reason) == ("failed", "ValueError: a reason of two lines")
+    assert "Traceback" in (tmp_path / "log").read_text()
+
+
+def test_nothing_outlives_the_supervisor(order) -> None:
+    before = {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+    execution = run(order("leave_children", "1x1x1"))
+    assert execution.status == "ok"
+    sleepers = [
+        pid
+        for pid in {int(entry) for entry in os.listdir("/proc") if entry.isdigit()} - before
+        if b"time.sleep(600)" in _command(pid)
+    ]
+    assert sleepers == []
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_supervisor_killed_the_sampler_ends_the_session() -> None:
+    """The sampler's parent dies at once; what it watched must end."""
+    watched = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    code = (
+        "import subprocess, sys, os, time\n"
+        f"subprocess.Popen([sys.executable, '-m', 'somaray.measure.sampler', '--session', '{watched.pid}',"
+        " '--interval-seconds', '0.1'], stdout=subprocess.DEVNULL, start_new_session=True)\n"
+        "time.sleep(1.0)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert watched.wait(timeout=20) == -9
+    assert session_pids(watched.pid) == []
+
+
+def test_cpu_seconds_leave_out_imports(order) -> None:
+    execution = run(order("use_cpu"))
+    assert execution.cpu_seconds == pytest.approx(1.0, abs=0.3)
+
+
+def test_bytes_read_are_those_of_the_run(order, tmp_path) -> None:
+    (tmp_path / "known").write_bytes(os.urandom(24 * MIB))
+    execution = run(order("read_file"))
+    assert execution.read_bytes == pytest.approx(24 * MIB, abs=MIB // 2)
+
+
+def test_sum_of_pss_by_hand() -> None:
+    """Two processes that share a touched mapping: PSS counts it once, RSS twice."""
+    code = (
+        "import mmap, os, sys, time\n"
+        "shared = mmap.mmap(-1, 64 * 2**20)\n"
+        "shared.write(b'x' * len(shared))\n"
+        "child = os.fork()\n"
+        "sum(shared[i] for i in range(0, len(shared), 4096))\n"
+        "if child: print(child, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    child = int(program.stdout.readline())
+    time.sleep(1.0)
+    samples = [sample(program.pid), sample(child)]
+    for pid in session_pids(program.pid):
+        os.kill(pid, 9)
+    program.wait()
+    assert sum(taken.rss_bytes for taken in samples) > 2 * 64 * MIB
+    assert 64 * MIB < sum(taken.pss_bytes for taken in samples) < 64 * MIB + 30 * MIB
+
+
+def test_two_measurements_never_overlap(order, monkeypatch) -> None:
+    """Two supervisors at once, as two invocations would be: the second waits for the first."""
+    spans = []
+
+    def timed() -> None:
+        log = io.StringIO()
+        from somaray.measure.supervise import Console, measuring_alone
+
+        with measuring_alone(Console(log)):
+            began = time.monotonic()
+            time.sleep(0.5)
+            spans.append((began, time.monotonic()))
+
+    threads = [threading.Thread(target=timed) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (_, first_end), (second_begin, _) = sorted(spans)
+    assert second_begin >= first_end

@@ -1,0 +1,1 @@
+"""Modules that several tests, and the programs they measure, import."""

@@ -1,0 +1,168 @@
+"""Every line of the table of reruns: what changes, and what then runs."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from support.workflow import TINY, Checkout
+
+TABLES = {"write_tables", "write_allocations_document", "verdict"}
+A_RUN = {"capture_run", "time_run", "summarise_allocations", "draw_flame_graphs", "check_agreement"}
+RUN_JOBS = Counter(A_RUN)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    """A checkout whose workflow has run to its end."""
+    checkout = Checkout.make(tmp_path_factory.mktemp("finished") / "somaray", TINY)
+    checkout.run("--cores", "2")
+    return checkout
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    """A copy of it to change."""
+    return finished.copy(tmp_path / "somaray")
+
+
+def runs_of(planned, rule: str = "capture_run") -> list[str]:
+    return sorted(job.output for job in planned if job.rule == rule)
+
+
+def edit(checkout: Checkout, file: str, old: str, new: str) -> None:
+    path = checkout.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_nothing_changed_nothing_runs(checkout) -> None:
+    assert checkout.planned() == []
+
+
+def test_added_chunk_size_runs_its_runs_and_tables(checkout) -> None:
+    checkout.configure({**TINY, "chunk_sizes": [100, 200]})
+    planned = checkout.planned()
+    assert runs_of(planned) == [f"results/hvg/tiny/soma-dask/200_0x{t}x1/capture.json" for t in (1, 2)]
+    assert Counter(job.rule for job in planned) == Counter({**dict.fromkeys(A_RUN, 2), **dict.fromkeys(TABLES, 1)})
+
+
+def test_added_parallelism_runs_its_run_and_tables(checkout) -> None:
+    checkout.configure({**TINY, "parallelism": [*TINY["parallelism"], "0x1x2"]})
+    planned = checkout.planned()
+    assert runs_of(planned) == ["results/hvg/tiny/soma-dask/100_0x1x2/capture.json"]
+    assert Counter(job.rule for job in planned) == RUN_JOBS + Counter(TABLES)
+
+
+def test_added_method_runs_its_run_and_tables(finished, tmp_path) -> None:
+    config = {**TINY, "methods": ["soma-dask"]}
+    checkout = finished.copy(tmp_path / "less")
+    checkout.configure(config)
+    checkout.run("--cores", "2")
+    assert "in-memory" not in (checkout.folder / "results/tables/runs.csv").read_text()
+    for path in (checkout.folder / "results/hvg/tiny/in-memory").glob("whole/*.json"):
+        path.unlink()
+    checkout.configure(TINY)
+    planned = checkout.planned()
+    assert runs_of(planned) == ["results/hvg/tiny/in-memory/whole/capture.json"]
+    assert {job.rule for job in planned} <= A_RUN | TABLES
+
+
+def test_added_dataset_runs_its_runs_and_tables(checkout) -> None:
+    checkout.configure({**TINY, "datasets": ["tiny", "other"]})
+    planned = checkout.planned()
+    assert all("other" in path for path in runs_of(planned))
+    assert len(runs_of(planned)) == 3
+    rules = Counter(job.rule for job in planned)
+    assert (rules["ingest_dataset"], rules["make_reference"], rules["write_tables"]) == (1, 1, 1)
+
+
+def test_removed_parallelism_is_in_no_table(checkout) -> None:
+    checkout.configure({**TINY, "parallelism": ["0x1x1"]})
+    assert {job.rule for job in checkout.planned()} == TABLES
+    checkout.run("--cores", "2")
+    for table in ("tables/runs.md", "tables/runs.csv", "tables/agreement.md", "allocations.md"):
+        text = (checkout.folder / "results" / table).read_text()
+        assert "0x2x1" not in text, table
+        assert "0×2×1" not in text, table
+    rows = (checkout.folder / "results/tables/runs.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2
+    assert checkout.planned() == []
+
+
+def test_reordered_configuration_runs_nothing(checkout) -> None:
+    config = {key: TINY[key] for key in reversed(TINY)}
+    config |= {"methods": TINY["methods"][::-1], "parallelism": TINY["parallelism"][::-1]}
+    config["catalogue"] = dict(reversed(TINY["catalogue"].items()))
+    checkout.configure(config)
+    assert checkout.planned() == []
+
+
+def test_hvg_setting_runs_every_run_and_no_dataset(checkout) -> None:
+    checkout.configure({**TINY, "hvg": {"n_top_genes": 30}})
+    planned = checkout.planned()
+    rules = Counter(job.rule for job in planned)
+    assert rules["ingest_dataset"] == 0
+    assert (rules["capture_run"], rules["time_run"], rules["make_reference"]) == (3, 3, 1)
+
+
+def test_method_source_runs_that_methods_runs(checkout) -> None:
+    edit(checkout, "scripts/somaray/methods/soma_dask.py", 'with phase("open"):', 'with phase("opened"):')
+    planned = checkout.planned()
+    assert all("soma-dask" in path for path in runs_of(planned))
+    assert len(runs_of(planned)) == 2
+    assert not runs_of(planned, "make_reference")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("scripts/somaray/methods/soma_dask.py", 'with phase("open"):', '# why\n    with phase("open"):'),
+        ("scripts/measure_run.py", "from pathlib", "# a comment\nfrom pathlib"),
+        ("scripts/somaray/report/tables.py", "# Runs", "# All runs"),
+        ("scripts/somaray/units.py", "min {rest} s", "minutes {rest} s"),
+        ("rules/measure.smk", "# Every run", "# Each run"),
+    ],
+)
+def test_rendering_or_comment_runs_tables_at_most(checkout, file, old, new) -> None:
+    edit(checkout, file, old, new)
+    assert {job.rule for job in checkout.planned()} <= {"write_tables", "write_allocations_document", "verdict"}
+
+
+def test_touch_runs_nothing(checkout) -> None:
+    for path in (checkout.folder / "scripts").rglob("*.py"):
+        path.touch()
+    assert checkout.planned() == []
+
+
+def test_more_replicates_add_timings(checkout) -> None:
+    checkout.configure({**TINY, "replicates": 3})
+    rules = checkout.planned_rules()
+    assert rules["time_run"] == 2 * 3
+    assert rules["capture_run"] == rules["ingest_dataset"] == 0
+
+
+def test_profile_setting_runs_captures_alone(checkout) -> None:
+    checkout.configure({**TINY, "profile": {"trace_python_allocators": True}})
+    rules = checkout.planned_rules()
+    assert (rules["capture_run"], rules["time_run"]) == (3, 0)
+
+
+def test_raised_limits_run_nothing(checkout) -> None:
+    checkout.configure({**TINY, "limits": {"memory": "20GiB"}})
+    assert checkout.planned() == []
+
+
+def test_dataset_entry_makes_it_and_its_runs_anew(checkout) -> None:
+    catalogue = {**TINY["catalogue"], "tiny": {**TINY["catalogue"]["tiny"], "seed": 9}}
+    checkout.configure({**TINY, "catalogue": catalogue})
+    rules = checkout.planned_rules()
+    assert (rules["ingest_dataset"], rules["capture_run"], rules["time_run"]) == (1, 3, 3)
+
+
+def test_plan_needs_no_results(tmp_path: Path) -> None:
+    checkout = Checkout.make(tmp_path / "somaray", TINY)
+    rules = checkout.planned_rules()
+    assert rules["capture_run"] == 3
+    assert not (checkout.folder / "results").exists()
