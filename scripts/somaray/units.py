@@ -9,8 +9,8 @@ from dask.utils import parse_timedelta
 
 from somaray.errors import SomarayError
 
-_COUNT = re.compile(r"(\d+)([kM]?)")
-_PARALLELISM = re.compile(r"(\d+)x(\d+)x(\d+)")
+_COUNT = re.compile(r"([0-9]+)([kM]?)")
+_PARALLELISM = re.compile(r"([0-9]+)x([0-9]+)x([0-9]+)")
 _COUNT_FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
 _IEC_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -88,12 +88,17 @@ def parse_bytes(value: int | str) -> int:
         If `value` is not a size.
     """
     try:
-        size_bytes = -1 if isinstance(value, bool) else int(dask_parse_bytes(value))
-    except ValueError:
+        # Dask reads a text without digits as one of its unit.
+        size_bytes = int(dask_parse_bytes(value)) if _begins_with_number(value) else -1
+    except (ValueError, OverflowError):
         size_bytes = -1
     if size_bytes < 0:
         raise SomarayError(f"{value!r} is not a size: expected a number of bytes, e.g. 16MiB, 4GiB or 1073741824")
     return size_bytes
+
+
+def _begins_with_number(value: float | str) -> bool:
+    return not isinstance(value, bool) and str(value).lstrip()[:1].isdecimal()
 
 
 def format_bytes(size_bytes: float) -> str:
@@ -125,10 +130,10 @@ def parse_seconds(value: float | str) -> float:
         If `value` is not a duration above zero.
     """
     try:
-        seconds = 0.0 if isinstance(value, bool) else float(parse_timedelta(value))
-    except (ValueError, KeyError, AttributeError):
+        seconds = float(parse_timedelta(value)) if _begins_with_number(value) else 0.0
+    except (ValueError, KeyError, OverflowError):
         seconds = 0.0
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise SomarayError(f"{value!r} is not a duration: expected seconds or e.g. 30m, 2h")
     return seconds
 
