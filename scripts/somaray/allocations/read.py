@@ -95,19 +95,9 @@ def read_captures(paths: Sequence[Path], n_jobs: int = 2) -> list[Capture | Soma
     captures: list[Capture | SomarayError] = []
     for path in paths:
         try:
-            held, note = answers[path, "held"].result()
-            totals, totals_note = answers[path, "totals"].result()
+            captures.append(_capture(path, answers[path, "held"].result(), answers[path, "totals"].result()))
         except SomarayError as error:
             captures.append(error)
-            continue
-        captures.append(
-            Capture(
-                path=str(path),
-                totals=msgspec.msgpack.decode(totals, type=Totals | None),
-                held=msgspec.msgpack.decode(held, type=Held),
-                note=note or totals_note,
-            )
-        )
     return captures
 
 
@@ -123,6 +113,15 @@ def read_capture(path: str | Path, n_jobs: int = 2) -> Capture:
     if isinstance(capture, SomarayError):
         raise capture
     return capture
+
+
+def _capture(path: Path, held_answer: tuple[bytes, str], totals_answer: tuple[bytes, str]) -> Capture:
+    held = msgspec.msgpack.decode(held_answer[0], type=Held)
+    note = held_answer[1] or totals_answer[1]
+    if note and held.closed:
+        raise SomarayError(f"{path}: damaged or cut short: its process ended it in order, but {note}")
+    totals = msgspec.msgpack.decode(totals_answer[0], type=Totals | None)
+    return Capture(path=str(path), totals=totals, held=held, note=note)
 
 
 def _read_in_child(path: Path, part: Part) -> tuple[bytes, str]:

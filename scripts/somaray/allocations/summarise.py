@@ -30,8 +30,7 @@ def summarise(execution: Execution, capture_dir: Path, n_jobs: int = 2) -> Alloc
     files = sorted({*known, *(path.name for path in capture_dir.glob("*.bin"))}, key=_capture_order)
     captures = read_captures([capture_dir / file for file in files], n_jobs)
     processes = tuple(
-        _process(file, known.get(file), capture, (capture_dir / f"{file}.ok").exists())
-        for file, capture in zip(files, captures, strict=True)
+        _process(capture_dir / file, known.get(file), capture) for file, capture in zip(files, captures, strict=True)
     )
     if execution.profile is None:
         raise SomarayError(f"{capture_dir.parent}: this execution was not profiled, so it has no captures")
@@ -94,10 +93,8 @@ def _blamed(frames: Sequence[Frame], stack: HeldStack) -> Frame | None:
     return frames[stack.stack[0]] if stack.stack else None
 
 
-def _process(
-    file: str, record: ProcessRecord | None, capture: Capture | SomarayError, marked_complete: bool
-) -> ProcessAllocations:
-    stem = _CAPTURE_STEM.fullmatch(Path(file).stem)
+def _process(path: Path, record: ProcessRecord | None, capture: Capture | SomarayError) -> ProcessAllocations:
+    stem = _CAPTURE_STEM.fullmatch(path.stem)
     assert stem is not None, "the pattern takes any name"
     name = record.name if record else stem["name"]
     role = record.role if record else ("worker" if name.startswith("worker") else "other")
@@ -107,9 +104,9 @@ def _process(
             name=name,
             role=role,
             pid=pid,
-            capture=file,
+            capture=path.name,
             capture_status="unreadable",
-            note=str(capture),
+            note=str(capture).removeprefix(f"{path}: "),
             total_bytes=None,
             n_allocations=None,
             heap_peak_bytes=None,
@@ -117,7 +114,8 @@ def _process(
             rss_at_heap_peak_bytes=None,
             places=(),
         )
-    return process_allocations(capture, name, role, pid, complete=marked_complete and not capture.note)
+    complete = path.with_name(f"{path.name}.ok").exists() and not capture.note
+    return process_allocations(capture, name, role, pid, complete=complete)
 
 
 def process_allocations(capture: Capture, name: str, role: str, pid: int, *, complete: bool) -> ProcessAllocations:

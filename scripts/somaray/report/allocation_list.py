@@ -23,14 +23,18 @@ def code_span(text: str) -> str:
     return f"{fence}{padding}{text}{padding}{fence}"
 
 
-def place_label(place: Place, links: Links) -> str:
-    """Write a place as a link to its line, or as code where there is nothing to link to."""
+def place_label(place: Place, links: Links, *, number: bool = False) -> str:
+    """Write a place as a link to its line, or as code where there is nothing to link to.
+
+    The notes' link names the file alone; `number` adds the line's number to its text.
+    """
     if place.file is None:
         return code_span(NO_STACK)
     url = links.url(place)
+    numbered = f"{place.file}:{place.line}" if place.line else place.file
     if url is None:
-        return code_span(f"{place.file}:{place.line}" if place.line else place.file)
-    return f"[{escape(place.file)}]({url})"
+        return code_span(numbered)
+    return f"[{escape(numbered if number else place.file)}]({url})"
 
 
 def top_places(places: Iterable[Place], n: int, by: By = "total") -> list[Place]:

@@ -97,7 +97,8 @@ def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str,
         parts.append("#### Workers\n")
         if len(workers) > 1:
             parts.append(
-                f"The {len(workers)} workers' captures together; held is what each held at its own heap's peak, summed.\n"
+                f"The captures of {len(workers)} worker processes together; held is what each held at its own heap's peak, "
+                "summed.\n"
             )
         parts += [
             _places(_together(process.places for process in workers), links),
@@ -169,7 +170,7 @@ def _process_table(processes: Sequence[ProcessAllocations], capture: Execution) 
 def _places(places: Sequence[Place], links: Links) -> str:
     chosen = {*top_places(places, TOP, "total"), *top_places(places, TOP, "held")}
     rows = [
-        [_cell(place_label(place, links)), _bytes(place.total_bytes), _bytes(place.held_bytes)]
+        [_cell(place, links), _bytes(place.total_bytes), _bytes(place.held_bytes)]
         for place in top_places(chosen, len(chosen), "total")
     ]
     return table(["Place", "Allocated in all", "Held at the heap's peak"], rows)
@@ -180,7 +181,7 @@ def _blame(places: Sequence[Place], links: Links) -> str:
     if not held_bytes:
         return ""
     rows = [
-        [_cell(place_label(place, links)), _bytes(place.held_bytes), f"{(place.held_bytes or 0) / held_bytes:.1%}"]
+        [_cell(place, links), _bytes(place.held_bytes), f"{(place.held_bytes or 0) / held_bytes:.1%}"]
         for place in top_places(places, TOP, "held")
     ]
     body = table(["Line of Scanpy, AnnData, TileDB-SOMA, Dask or somaray", "Held at the heap's peak", "Share"], rows)
@@ -222,7 +223,8 @@ def _details(summary: str, body: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{body}\n</details>\n"
 
 
-def _cell(label: str) -> str:
+def _cell(place: Place, links: Links) -> str:
+    label = place_label(place, links, number=True)
     # A bar ends a table's cell even inside code.
     return label.replace("|", r"\|") if label.startswith("`") else label
 
