@@ -2,12 +2,13 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_TypeParameter = ast.TypeVar | ast.TypeVarTuple | ast.ParamSpec
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _WITHOUT_MEANING = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
@@ -91,10 +92,10 @@ def read_module(source: str, package: str) -> Module:
             module.main.append(statement)
         else:
             bound = dict(_bound([node], package))
-            for name, target in bound.items():
+            for name, stands_for in bound.items():
                 module.definitions[name].append(statement)
-                if target is not None:
-                    module.imports[name].add(target)
+                if stands_for is not None:
+                    module.imports[name].add(stands_for)
             if not (bound and _only_binds(node)):
                 module.effects.append(statement)
     return module
@@ -174,7 +175,7 @@ class _ReferenceFinder(ast.NodeVisitor):
     def __init__(self, package: str) -> None:
         self.found: set[Reference] = set()
         self._package = package
-        self._scopes: list[dict[str, str | None]] = []
+        self._scopes: list[Mapping[str, str | None]] = []
 
     def visit_Name(self, node: ast.Name) -> None:
         self._use([node.id])
@@ -204,7 +205,7 @@ class _ReferenceFinder(ast.NodeVisitor):
         for part in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
             if part is not None:
                 self.visit(part)
-        type_names = [part.name for part in node.type_params]
+        type_names = [part.name for part in node.type_params if isinstance(part, _TypeParameter)]
         annotations = [part for part in (*(argument.annotation for argument in arguments), node.returns) if part]
         self._inside(dict.fromkeys(type_names), [*node.type_params, *annotations])
         declared = {
@@ -227,14 +228,14 @@ class _ReferenceFinder(ast.NodeVisitor):
     def visit_ListComp(self, node: _Comprehension) -> None:
         first = node.generators[0]
         self.visit(first.iter)
-        targets = {name: None for part in node.generators for name, _ in _bound([part.target], self._package)}
+        targets = dict.fromkeys(name for part in node.generators for name, _ in _bound([part.target], self._package))
         elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         rest = [part for generator in node.generators for part in (generator.iter, *generator.ifs)]
         self._inside(targets, [*elements, *(part for part in rest if part is not first.iter)])
 
     visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815
 
-    def _inside(self, scope: dict[str, str | None], nodes: Iterable[ast.AST]) -> None:
+    def _inside(self, scope: Mapping[str, str | None], nodes: Iterable[ast.AST]) -> None:
         self._scopes.append(scope)
         for node in nodes:
             self.visit(node)

@@ -1,0 +1,57 @@
+"""The configurations in the checkout are right: each expands to the runs it says, and Snakemake can plan them."""
+
+from collections import Counter
+
+import pytest
+import yaml
+
+from somaray.config import load_settings
+from support.workflow import Checkout, announced
+
+SHIPPED = {
+    "census.yaml": {"heart": "census", "lung": "census"},
+    "seed_scale.yaml": {"synthetic-heart": "synthetic", "synthetic-lung": "synthetic"},
+}
+
+
+def merged_settings(root, name):
+    """As Snakemake merges them: mappings merge, everything else is replaced (all these mappings are flat, save catalogues)."""
+    files = [root / "config" / file for file in ("datasets.yaml", "config.yaml", name)]
+    config = {}
+    for file in files:
+        for key, value in yaml.safe_load(file.read_text()).items():
+            config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
+    return load_settings(config, files)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_notes_four_runs(root, name):
+    settings = merged_settings(root, name)
+    assert [run.path for run in settings.runs] == [
+        f"{dataset}/soma-dask/{setting}" for dataset in SHIPPED[name] for setting in ("100k_2x2x2", "100k_4x4x4")
+    ]
+    assert {dataset: settings.catalogue[dataset]["kind"] for dataset in settings.datasets} == SHIPPED[name]
+    assert settings.tiledb["sm.mem.total_budget"] == "2147483648"
+    assert not settings.dask.memory_management
+    assert settings.hvg.n_top_genes is None
+
+
+def test_synthetic_heart_and_lung_are_as_large_as_those_of_census(root):
+    catalogue = merged_settings(root, "seed_scale.yaml").catalogue
+    sizes = {
+        name: (entry["n_obs"], entry["n_vars"]) for name, entry in catalogue.items() if name.startswith("synthetic-")
+    }
+    assert sizes == {"synthetic-heart": (1_559_974, 60_530), "synthetic-lung": (3_677_225, 60_530)}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_snakemake_plans_each_run_once(root, tmp_path, name):
+    checkout = Checkout.make(tmp_path / "checkout", {"catalogue": {}})
+    for file in ("datasets.yaml", "config.yaml"):
+        (checkout.folder / "config" / file).write_text((root / "config" / file).read_text())
+    done = checkout.run("--cores", "2", "--dry-run", "--nocolor", "--configfile", f"config/{name}")
+    text = done.stdout + done.stderr
+    outputs = [job.output for job in announced(text)]
+    for dataset in SHIPPED[name]:
+        for setting in ("100k_2x2x2", "100k_4x4x4"):
+            assert Counter(outputs)[f"results/hvg/{dataset}/soma-dask/{setting}/capture.json"] == 1
