@@ -11,7 +11,7 @@ rule make_reference:
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
         fingerprint=source_fingerprint("somaray.measure.orders:make_reference", "somaray.methods.in_memory:compute_hvg")
-        + version_fingerprint(*MEASURED_PACKAGES),
+        + version_fingerprint(MEASURED_PACKAGES),
     # All cores, so that nothing is measured beside it.
     threads: workflow.cores
     conda:

@@ -7,7 +7,7 @@ def names_of(*kinds):
 
 def dataset_fingerprint(wildcards):
     """What a prepared dataset depends on beside its entry: the sources and libraries that write it."""
-    return source_fingerprint("somaray.datasets.prepare:prepare") + version_fingerprint("tiledbsoma", "tiledb", "numpy")
+    return source_fingerprint("somaray.datasets.prepare:prepare") + version_fingerprint(["tiledbsoma", "tiledb", "numpy"])
 
 
 rule ingest_dataset:

@@ -12,7 +12,7 @@ def run_fingerprint(wildcards):
         "somaray.measure.sampler:run",
         "somaray.measure.assemble:assemble",
         "somaray.measure.supervise:child_environment",
-    ) + version_fingerprint(*MEASURED_PACKAGES)
+    ) + version_fingerprint(MEASURED_PACKAGES)
 
 
 
@@ -29,7 +29,7 @@ rule capture_run:
         "results/logs/{dataset}/{method}/{setting}/capture.log",
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask, SETTINGS.profile),
-        fingerprint=lambda wildcards: run_fingerprint(wildcards) + version_fingerprint("memray"),
+        fingerprint=lambda wildcards: run_fingerprint(wildcards) + version_fingerprint(["memray"]),
         attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), "capture") + 1,
     # Captures first: they read the dataset from disk, so that all timings find it in the page cache alike.
     priority: 1

@@ -1,0 +1,1 @@
+"""Executions: started, watched, held to budgets, recorded."""

@@ -20,7 +20,7 @@ class Clock:
 
     def __init__(self, path: str | Path) -> None:
         # Line-buffered: what was written is there even if the process is killed.
-        self._stream = Path(path).open("a", buffering=1)
+        self._stream = Path(path).open("a", buffering=1)  # noqa: SIM115 (open as long as the program runs)
         self._lock = Lock()
 
     def event(self, kind: str, **fields: Any) -> None:

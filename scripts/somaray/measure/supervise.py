@@ -126,8 +126,7 @@ def _watch(
     with contextlib.suppress(OSError):
         Path(f"/proc/{driver.pid}/oom_score_adj").write_text("800")
     sampler = subprocess.Popen(
-        [sys.executable, "-m", "somaray.measure.sampler"]
-        + ["--session", str(driver.pid), "--interval-seconds", str(SAMPLE_INTERVAL_SECONDS)],
+        _sampler_command(driver.pid),
         env={**os.environ, "PYTHONPATH": environment["PYTHONPATH"]},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -151,6 +150,11 @@ def _watch(
     return Observed(stopped, exit_code, timeline, [*seen, *events.new()], scratch)
 
 
+def _sampler_command(session: int) -> list[str]:
+    interval = ["--interval-seconds", str(SAMPLE_INTERVAL_SECONDS)]
+    return [sys.executable, "-m", "somaray.measure.sampler", "--session", str(session), *interval]
+
+
 def _until_end(
     driver: "subprocess.Popen[bytes]",
     order: Order,
@@ -168,7 +172,8 @@ def _until_end(
         now = time.monotonic()
         new = events.new()
         seen += new
-        if any([progress.take(event) for event in new]) or now - reported > _REPORT_INTERVAL_SECONDS:
+        worth_telling = sum(progress.take(event) for event in new)
+        if worth_telling or now - reported > _REPORT_INTERVAL_SECONDS:
             console.say(progress.line(now, f"{format_bytes(timeline.summed_bytes)} resident"))
             reported = now
         if limits.memory_bytes is not None and timeline.most_bytes > limits.memory_bytes:

@@ -1,0 +1,1 @@
+"""Ways to pick highly variable genes, one module each."""
