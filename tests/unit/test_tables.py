@@ -127,3 +127,18 @@ def test_verdict_names_every_failure() -> None:
     assert failed([execution(None, 1, status="unsupported", reason="no such flavour")], []) == []
     text = summary(TIMINGS, [agreement(check(), check("timing-1", None, note="too large"))])
     assert text.startswith("1 runs, 3 executions, none failed; 1 of 2 results checked")
+
+
+def test_the_notes_own_rows_stand_beside_ours_marked_as_imported(shared_records) -> None:
+    from somaray.allocations.foreign import read_foreign
+
+    foreign = [read_foreign(shared_records / "hvg/heart" / name) for name in ("100k_4x4x4.json", "h5ad_50k_4x4.json")]
+    rows = build_rows([manifest()], [execution(20.0, None)], TIMINGS, [allocations()], [agreement()], foreign)
+    table = list(csv.DictReader(io.StringIO(runs_csv(rows))))
+    assert [row["origin"] for row in table] == ["measured", "imported", "imported"]
+    assert (table[1]["wall_seconds"], table[1]["hvg_seconds"]) == ("95.5772", "57.5511")
+    assert table[1]["driver_heap_peak_bytes"] == "40503595229"
+    assert (table[2]["method"], table[2]["tile_threads"]) == ("h5ad-dask", "")
+    text = runs_markdown(rows, TIMINGS)
+    assert "## heart (imported)" in text
+    assert "| soma-dask | 100k | 4×4×4 | 95.6 | 57.6 | 16,300 |" in text

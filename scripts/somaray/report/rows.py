@@ -177,4 +177,5 @@ def _imported_row(foreign: ForeignRun) -> RunRow:
         wall_seconds=Spread.of([foreign.wall_seconds]),
         hvg_seconds=Spread.of([foreign.hvg_seconds]),
         driver_heap_peak_bytes=foreign.driver_heap_peak_bytes,
+        driver_total_bytes=foreign.driver_total_bytes,
     )

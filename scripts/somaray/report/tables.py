@@ -28,7 +28,7 @@ CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
     "chunk_size": lambda row: row.run.chunk_size,
     "processes": lambda row: row.run.parallelism and row.run.parallelism.processes,
     "threads": lambda row: row.run.parallelism and row.run.parallelism.threads,
-    "tile_threads": lambda row: row.run.parallelism and row.run.parallelism.tile_threads,
+    "tile_threads": lambda row: (row.run.parallelism and row.run.parallelism.tile_threads) or None,
     "status": lambda row: row.status,
     "replicates": lambda row: row.replicates,
     "n_obs": lambda row: row.n_obs,
@@ -107,10 +107,10 @@ def _cells(row: RunRow) -> list[str]:
     return [
         escape(row.run.method),
         NONE if row.run.chunk_size is None else format_count(row.run.chunk_size),
-        NONE if row.run.parallelism is None else str(row.run.parallelism).replace("x", "×"),
+        _layout(row),
         _spread(row.wall_seconds),
         _spread(row.hvg_seconds),
-        NONE if row.cells_per_second is None else f"{float(significant(row.cells_per_second, 3)):,.0f}",
+        NONE if row.cells_per_second is None else f"{float(f'{row.cells_per_second:.3g}'):,.0f}",
         _bytes(row.peak_pss_bytes.median),
         _bytes(row.largest_worker_rss_bytes.median),
         _bytes(row.driver_heap_peak_bytes),
@@ -118,6 +118,15 @@ def _cells(row: RunRow) -> list[str]:
         "ok" if row.status == "ok" else f"**{escape(row.status)}**",
         escape(row.agreement) if row.origin == "measured" else NONE,
     ]
+
+
+def _layout(row: RunRow) -> str:
+    parallelism = row.run.parallelism
+    if parallelism is None:
+        return NONE
+    # Imported runs on files that are no SOMA have no TileDB threads.
+    tile_threads = f"×{parallelism.tile_threads}" if parallelism.tile_threads else ""
+    return f"{parallelism.processes}×{parallelism.threads}{tile_threads}"
 
 
 def _bytes(value: float | None) -> str:
