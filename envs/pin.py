@@ -31,7 +31,7 @@ CONDA_NAMES = {
 }
 """Names on conda-forge where they differ from those of the Python packages."""
 
-NOT_IN_CONDA_ENVIRONMENT = {"snakemake": "it runs the jobs and is never imported by them"}
+NOT_IN_CONDA_ENVIRONMENT = {"snakemake": "the one that runs the workflow lends itself to its jobs, on their path"}
 """Direct dependencies that the conda environment of a job leaves out, and why."""
 
 

@@ -29,7 +29,7 @@ MOST_SNAKEFILE_LINES = 50
 BANNED = re.compile(
     "|".join(
         [
-            r"/(root|work|home/(?!ubuntu/))\w*",  # the original notes' records name the machine they were made on
+            r"(?<![\w.])/(root|work)/",
             "pypi" + r"\.org",
             "python" + "hosted",
             r"\.\./" + "shared",
