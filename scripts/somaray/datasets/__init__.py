@@ -1,0 +1,1 @@
+"""Datasets: synthetic ones drawn, files ingested, experiments located; and how runs open them."""

@@ -17,7 +17,7 @@ from functools import cached_property
 import numba
 import numpy as np
 
-from somaray.errors import SomarayError
+from somaray.datasets.sizes import check_size
 
 CORE_GENES = 5_000
 CORE_LOG_SD = 0.86
@@ -44,7 +44,6 @@ LARGEST_CELL = 10.0
 """Most non-zeros of a cell, in units of the mean."""
 LARGEST_SHARE = 0.4
 """Most non-zeros of a cell, in units of all genes: beyond it drawing the missing ones takes ever longer."""
-LARGEST_MEAN_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -178,23 +177,6 @@ class CountModel:
         parts = [_alias_table(genes, weights[genes]), _alias_table(self.head, self.head_weights)]
         parts += [_alias_table(*self.markers[number]) for number in dataset.types]
         return Tables(np.concatenate(parts), np.cumsum([0, *(part.size for part in parts)]))
-
-
-def check_size(n_obs: int, n_vars: int, nnz_per_obs: float) -> None:
-    """Refuse sizes that no matrix can have.
-
-    Raises
-    ------
-    SomarayError
-        Naming the key.
-    """
-    if n_obs < 1 or not 4 <= n_vars < 1 << 24:
-        raise SomarayError(f"n_obs {n_obs} and n_vars {n_vars}: expected at least 1 cell and 4 to 16,777,215 genes")
-    if not 0 < nnz_per_obs <= LARGEST_MEAN_SHARE * n_vars:
-        raise SomarayError(
-            f"nnz_per_obs {nnz_per_obs:g} with n_vars {n_vars}: expected a mean above 0 and at most "
-            f"{int(LARGEST_MEAN_SHARE * n_vars)}, a quarter of the genes"
-        )
 
 
 def _alias_table(genes: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -45,5 +45,6 @@ def finish_frame(frame_uri: str) -> None:
     """Join all that was appended into one fragment, as Census has it."""
     import tiledb
 
-    tiledb.consolidate(frame_uri)
+    # By default the buffers of a consolidation take a share of 10 GiB, and touch most of it even for a few rows.
+    tiledb.consolidate(frame_uri, config=tiledb.Config({"sm.mem.total_budget": str(256 << 20)}))
     tiledb.vacuum(frame_uri)

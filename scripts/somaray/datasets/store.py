@@ -1,7 +1,7 @@
-"""Open a prepared dataset the way a run wants it."""
+"""A prepared dataset as methods see it: where it is, what of it counts, and how to open it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from somaray.records import Manifest
@@ -9,14 +9,23 @@ from somaray.records import Manifest
 if TYPE_CHECKING:
     import tiledbsoma
 
-_THREAD_KEYS = ("sm.io_concurrency_level", "sm.compute_concurrency_level")
-
 
 @dataclass(frozen=True)
 class Source:
-    """The cells of a dataset: where they are, which of them, and the TileDB settings to read them with.
+    """Opens a dataset; cheap to make and to send to another process.
 
-    Picklable and cheap; nothing is open until it is asked to.
+    Parameters
+    ----------
+    uri, measurement, layer
+        Experiment, and where X lies in it.
+    obs_filter, var_filter
+        SOMA value filters, None for all.
+    obs_id, var_id
+        Columns that name cells and genes.
+    n_obs, n_vars
+        Cells and genes that the filters leave.
+    tiledb
+        TileDB's settings, all text.
     """
 
     uri: str
@@ -28,18 +37,24 @@ class Source:
     var_id: str
     n_obs: int
     n_vars: int
-    tiledb: Mapping[str, str] = field(default_factory=dict)
+    tiledb: Mapping[str, str]
 
     @classmethod
     def from_manifest(cls, manifest: Manifest, tiledb: Mapping[str, str], tile_threads: int | None) -> "Source":
-        """Lay a run's TileDB settings over those the dataset needs.
+        """Make the source of one run.
 
         Parameters
         ----------
+        manifest
+            The dataset's.
+        tiledb
+            The run's settings; they go before the manifest's.
         tile_threads
-            TileDB's I/O and compute threads, in every process; None leaves TileDB its default, one a core.
+            Threads of TileDB, for reading and for computing each; None leaves TileDB its own choice. It goes before both.
         """
-        threads = {} if tile_threads is None else dict.fromkeys(_THREAD_KEYS, str(tile_threads))
+        threads = {}
+        if tile_threads is not None:
+            threads = {f"sm.{kind}_concurrency_level": str(tile_threads) for kind in ("io", "compute")}
         return cls(
             uri=manifest.uri,
             measurement=manifest.measurement,
@@ -50,11 +65,11 @@ class Source:
             var_id=manifest.var_id,
             n_obs=manifest.n_obs,
             n_vars=manifest.n_vars,
-            tiledb={**manifest.tiledb, **threads, **tiledb},
+            tiledb={**manifest.tiledb, **tiledb, **threads},
         )
 
     def context(self) -> "tiledbsoma.SOMATileDBContext":
-        """A new context with this source's settings."""
+        """Make a context with the settings; it has thread pools of its own."""
         import tiledbsoma
 
         return tiledbsoma.SOMATileDBContext(tiledb_config=dict(self.tiledb))
@@ -66,12 +81,11 @@ class Source:
         return tiledbsoma.Experiment.open(self.uri, context=self.context())
 
     def query(self, experiment: "tiledbsoma.Experiment") -> "tiledbsoma.ExperimentAxisQuery":
-        """Select this source's cells and genes of an open experiment."""
+        """Query the cells and genes that the filters leave; nothing is read yet."""
         import tiledbsoma
 
-        def axis(value_filter: str | None) -> tiledbsoma.AxisQuery:
-            return tiledbsoma.AxisQuery(value_filter=value_filter) if value_filter else tiledbsoma.AxisQuery()
-
         return experiment.axis_query(
-            self.measurement, obs_query=axis(self.obs_filter), var_query=axis(self.var_filter)
+            self.measurement,
+            obs_query=tiledbsoma.AxisQuery(value_filter=self.obs_filter),
+            var_query=tiledbsoma.AxisQuery(value_filter=self.var_filter),
         )

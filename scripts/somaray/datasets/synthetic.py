@@ -1,6 +1,6 @@
 """Synthetic, Census-like datasets of any size, drawn and written strip by strip."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ from somaray.datasets.count_model import CountModel, Dataset, Tables
 from somaray.datasets.draw import draw_counts, draw_sizes
 from somaray.datasets.experiment import append_frame, create_experiment, create_frame, finish_frame
 from somaray.datasets.writer import Rows, write_matrix
-
 
 
 class Drawer:
@@ -88,7 +87,9 @@ class Drawer:
     def take_stats(self) -> CellStats:
         """Hand over what was learnt about all cells drawn since the last call."""
         stats, self._stats = self._stats, []
-        return CellStats(*(np.concatenate([getattr(part, name) for part in stats]) for name in CellStats.__annotations__))
+        return CellStats(
+            *(np.concatenate([getattr(part, name) for part in stats]) for name in CellStats.__annotations__)
+        )
 
 
 def strips(model: CountModel, rows: int) -> Iterator[Rows]:
@@ -98,7 +99,13 @@ def strips(model: CountModel, rows: int) -> Iterator[Rows]:
         yield drawer(start, min(start + rows, model.n_obs))
 
 
-def write_synthetic(uri: Path, model: CountModel, layout: str, workers: int | None = None) -> int:
+def write_synthetic(
+    uri: Path,
+    model: CountModel,
+    layout: str,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of_all: None,
+) -> int:
     """Draw a dataset and write it to a new SOMA experiment.
 
     Parameters
@@ -111,6 +118,8 @@ def write_synthetic(uri: Path, model: CountModel, layout: str, workers: int | No
         `census` or `scan`, see `census_schema.x_create_options`.
     workers
         Threads that draw and write; by default one a core.
+    progress
+        Called with cells done and cells in all.
 
     Returns
     -------
@@ -121,9 +130,10 @@ def write_synthetic(uri: Path, model: CountModel, layout: str, workers: int | No
     var_uri = create_frame(uri, "var", VAR_SCHEMA, model.n_vars)
     gene_nnz = np.zeros(model.n_vars, np.int64)
     shape = (model.n_obs, model.n_vars)
-    for start, _, drawer in write_matrix(str(uri), shape, layout, lambda: Drawer(model), workers):
+    for start, stop, drawer in write_matrix(str(uri), shape, layout, lambda: Drawer(model), workers):
         append_frame(obs_uri, obs_table(model, start, drawer.take_stats()))
         gene_nnz += drawer.gene_nnz
+        progress(stop, model.n_obs)
     finish_frame(obs_uri)
     n_measured_obs = np.zeros(model.n_vars, np.int64)
     for dataset in model.datasets:

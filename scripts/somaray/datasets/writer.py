@@ -4,6 +4,7 @@ A strip is one row of tiles: `TILE_ROWS` cells and all genes. Within it TileDB's
 then by column. Whoever hands over cells in that order spares TileDB its sort, which costs more than compression does.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,7 +77,7 @@ def fragment_ranges(n_obs: int) -> list[tuple[int, int]]:
     fragments = max(-(-strips // FRAGMENT_STRIPS), min(2, strips))
     bounds = [strips * number // fragments * TILE_ROWS for number in range(fragments + 1)]
     bounds[-1] = n_obs
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(itertools.pairwise(bounds))
 
 
 def write_matrix[R: StripReader](
@@ -183,9 +184,7 @@ def tile_order(rows: Rows, width: int, batch_nnz: int = BATCH_NNZ) -> Iterator[p
     while left:
         size = min(left, batch_nnz)
         row_ids, column_ids, values = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float32)
-        _emit(
-            rows.start, rows.indptr, rows.indices, rows.data, width, cursors, position, row_ids, column_ids, values
-        )
+        _emit(rows.start, rows.indptr, rows.indices, rows.data, width, cursors, position, row_ids, column_ids, values)
         left -= size
         yield pa.record_batch([row_ids, column_ids, values], schema=_BATCH_SCHEMA)
 
