@@ -134,6 +134,7 @@ def test_resident_memory_is_that_of_the_moment_of_the_peak(capture: Capture) -> 
     rss_bytes, touched_bytes = capture.held.rss_bytes, ARRAY_BYTES + HELD["bytearray"] + HELD["thread"]
     assert rss_bytes is not None
     assert touched_bytes < rss_bytes < touched_bytes + 100 * MIB
+    assert capture.held.sampled_heap_bytes == pytest.approx(capture.held.heap_peak_bytes, rel=0.001)
     assert capture.held.seconds is not None
     assert 0.05 < capture.held.seconds < 10
 

@@ -16,7 +16,7 @@ NOTES = """\
 - `<stack trace unavailable>`: 2.75 GiB
 - [dask/tokenize.py](https://github.com/dask/dask/blob/2024.11.2/dask/tokenize.py#L242): 2.35 GiB
 - [msgpack/\\_\\_init\\_\\_.py](https://github.com/msgpack/msgpack-python/blob/v1.1.0/msgpack/__init__.py#L36): 1.32 GiB
-"""  # noqa: E501
+"""
 
 
 def place(file: str | None = "dask/core.py", total: int | None = 2048, held: int | None = 1024, line: int = 3) -> Place:

@@ -15,8 +15,8 @@ import msgspec
 
 from somaray.errors import SomarayError
 
-MAX_SAMPLES = 20_000
-"""Samples of RSS kept of one capture (memray takes one every 10 ms); beyond, every n-th. The peak itself stays exact."""
+ALL_SAMPLES = 10**9
+"""By default memray keeps every n-th of its samples of resident memory, and the one at the peak may be lost."""
 
 ALL_PLACES = 2**31 - 1
 
@@ -60,9 +60,10 @@ class Held(msgspec.Struct, frozen=True):
 
     The stacks sum to `heap_peak_bytes`, but for a few bytes whose free memray never saw and noticed when their address came
     again.
-    `rss_bytes` is the resident set at the sample nearest to that moment and `seconds` the sample's time since the capture
-    began; both are None where the process ended before its first sample. `closed` is whether the capture was ended in order,
-    as far as its own times tell.
+    Allocations are recorded without times, so `rss_bytes` is the resident set at the sample with the largest heap
+    (`sampled_heap_bytes`, at most the peak; memray takes a sample every 10 ms), and `seconds` that sample's time since the
+    capture began. They are None where the process ended before its first sample. `closed` is whether the capture was ended
+    in order, as far as its own times tell.
     """
 
     pid: int
@@ -71,6 +72,7 @@ class Held(msgspec.Struct, frozen=True):
     heap_peak_bytes: int
     seconds: float | None
     rss_bytes: int | None
+    sampled_heap_bytes: int | None
     frames: tuple[Frame, ...]
     stacks: tuple[HeldStack, ...]
 
@@ -169,8 +171,9 @@ def _totals(path: str) -> Totals | None:
 def _held(path: str) -> Held:
     from memray import FileFormat, FileReader
 
-    with FileReader(path, max_memory_records=MAX_SAMPLES) as reader:
+    with FileReader(path, max_memory_records=ALL_SAMPLES) as reader:
         samples = list(reader.get_memory_snapshots())
+        sample = max(samples, key=lambda each: each.heap, default=None)
         aggregated = reader.metadata.file_format == FileFormat.AGGREGATED_ALLOCATIONS
         frames: dict[tuple[str, str, int], int] = {}
         sizes: dict[tuple[int, ...], int] = {}
@@ -180,14 +183,6 @@ def _held(path: str) -> Held:
                 stack = tuple(frames.setdefault(frame, len(frames)) for frame in record.stack_trace())
                 sizes[stack] = sizes.get(stack, 0) + record.size
                 counts[stack] = counts.get(stack, 0) + record.n_allocations
-        if aggregated:
-            around = samples
-        else:
-            # Beside its records, which are slightly off, the temporal reader tells between which two samples the peak lies.
-            _, peaks = reader.get_temporal_high_water_mark_allocation_records(merge_threads=True)
-            at = max(range(len(peaks)), key=peaks.__getitem__, default=0)
-            around = samples[max(at - 1, 0) : at + 1]
-        sample = max(around, key=lambda each: each.heap, default=None)
         metadata = reader.metadata
     # The header holds the end only once the capture was closed; until then, a moment just after the start.
     start_ms = metadata.start_time.timestamp() * 1000
@@ -199,6 +194,7 @@ def _held(path: str) -> Held:
         heap_peak_bytes=metadata.peak_memory,
         seconds=None if sample is None else max(sample.time - start_ms, 0) / 1000,
         rss_bytes=None if sample is None else sample.rss,
+        sampled_heap_bytes=None if sample is None else sample.heap,
         frames=tuple(Frame(*frame) for frame in frames),
         stacks=tuple(HeldStack(stack, size, counts[stack]) for stack, size in sizes.items()),
     )

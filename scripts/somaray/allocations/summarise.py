@@ -26,14 +26,14 @@ def summarise(execution: Execution, capture_dir: Path, n_jobs: int = 2) -> Alloc
     n_jobs
         Child processes reading at a time.
     """
+    if execution.profile is None:
+        raise SomarayError(f"{capture_dir.parent}: this execution was not profiled, so it has no captures")
     known = {process.capture: process for process in execution.processes if process.capture}
     files = sorted({*known, *(path.name for path in capture_dir.glob("*.bin"))}, key=_capture_order)
     captures = read_captures([capture_dir / file for file in files], n_jobs)
     processes = tuple(
         _process(capture_dir / file, known.get(file), capture) for file, capture in zip(files, captures, strict=True)
     )
-    if execution.profile is None:
-        raise SomarayError(f"{capture_dir.parent}: this execution was not profiled, so it has no captures")
     return Allocations(
         dataset=execution.dataset,
         method=execution.method,
@@ -132,6 +132,7 @@ def process_allocations(capture: Capture, name: str, role: str, pid: int, *, com
         heap_peak_bytes=capture.held.heap_peak_bytes,
         heap_peak_seconds=capture.held.seconds,
         rss_at_heap_peak_bytes=capture.held.rss_bytes,
+        sampled_heap_bytes=capture.held.sampled_heap_bytes,
         places=leaf_places(capture),
         blame=blamed_places(capture),
     )

@@ -25,6 +25,9 @@ Python itself take.
 TOP = 5
 """Lines a list: so many of the largest totals, and of the largest held."""
 
+NEAR_THE_PEAK = 0.95
+"""Share of the heap's peak from which a sample of resident memory counts as taken at the peak."""
+
 
 @dataclass(frozen=True)
 class _Section:
@@ -159,12 +162,21 @@ def _process_table(processes: Sequence[ProcessAllocations], capture: Execution) 
             process.capture_status if process.capture_status != "unreadable" else escape(f"unreadable: {process.note}"),
             _bytes(process.total_bytes),
             _bytes(process.heap_peak_bytes),
-            _bytes(process.rss_at_heap_peak_bytes),
+            _resident(process),
             _bytes(peaks.get((process.name, process.pid))),
         ]
         for process in processes
     ]
     return table(["Process", "Capture", "Allocated in all", "Heap peak", "Resident then", "VmHWM"], rows, left=2)
+
+
+def _resident(process: ProcessAllocations) -> str:
+    """Resident memory at the heap's peak; where no sample came near the peak, how near the best one came."""
+    text = _bytes(process.rss_at_heap_peak_bytes)
+    if process.sampled_heap_bytes is None or not process.heap_peak_bytes:
+        return text
+    share = process.sampled_heap_bytes / process.heap_peak_bytes
+    return text if share >= NEAR_THE_PEAK else f"{text} (at {share:.0%} of the peak)"
 
 
 def _places(places: Sequence[Place], links: Links) -> str:
