@@ -47,7 +47,7 @@ def place(path: str, line: int | None = 7) -> Place:
         ("/home/me/dask/dask/array/core.py", "dask", "dask/array/core.py"),
         ("/repo/scripts/somaray/methods/soma_dask.py", "somaray", "somaray/methods/soma_dask.py"),
         ("/usr/lib/python3.12/threading.py", CPYTHON, "Lib/threading.py"),
-        ("/root/.pyenv/versions/3.12.1/lib/python3.12/json/decoder.py", CPYTHON, "Lib/json/decoder.py"),
+        ("/home/me/.pyenv/versions/3.12.1/lib/python3.12/json/decoder.py", CPYTHON, "Lib/json/decoder.py"),
         ("<frozen importlib._bootstrap>", CPYTHON, "Lib/importlib/_bootstrap.py"),
         # Compiled modules record their source relative to the repository.
         ("pandas/_libs/lib.pyx", "pandas", "pandas/_libs/lib.pyx"),
