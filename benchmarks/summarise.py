@@ -9,10 +9,12 @@ The summary's time is that of the places by total and by held bytes, the blamed 
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -85,27 +87,33 @@ def main() -> None:
             "somaray": [sys.executable, "-c", SUMMARISE, str(capture), f"{folder}/s.json"],
         }
         seconds: dict[str, list[float]] = {name: [] for name in commands}
+        cpu_seconds: dict[str, list[float]] = {name: [] for name in commands}
         peak_bytes: dict[str, list[int]] = {name: [] for name in commands}
         for _ in range(arguments.repeats):
             for name, command in commands.items():
-                taken, peak = measured(command)
+                taken, cpu, peak = measured(command)
                 seconds[name].append(taken)
+                cpu_seconds[name].append(cpu)
                 peak_bytes[name].append(peak)
         summary_bytes = Path(f"{folder}/s.json").stat().st_size
         print(f"capture {format_bytes(capture.stat().st_size)}, summary {format_bytes(summary_bytes)}")
-        base_seconds, base_bytes = median(seconds["memray stats"]), median(peak_bytes["memray stats"])
         for name in commands:
-            taken, peak = median(seconds[name]), median(peak_bytes[name])
             spread = f"{min(seconds[name]):.2f} to {max(seconds[name]):.2f}"
             print(
-                f"{name:12}  {taken:6.2f} s ({spread}), {taken / base_seconds:.2f} of memray's; "
-                f"peak {format_bytes(peak)}, {peak / base_bytes:.2f} of memray's"
+                f"{name:12}  {median(seconds[name]):.2f} s ({spread}; {ratio(seconds, name)}), "
+                f"{median(cpu_seconds[name]):.2f} CPU seconds ({ratio(cpu_seconds, name)}), "
+                f"peak {format_bytes(median(peak_bytes[name]))} ({ratio(peak_bytes, name)})"
             )
 
 
-def measured(command: list[str]) -> tuple[float, int]:
-    """Seconds of a command, and the largest sum of its processes' resident memory, looked at every 50 ms."""
-    start = time.perf_counter()
+def ratio(figures: Mapping[str, Sequence[float]], name: str) -> str:
+    """Median of one against memray's."""
+    return f"{median(figures[name]) / median(figures['memray stats']):.2f} of memray's"
+
+
+def measured(command: list[str]) -> tuple[float, float, int]:
+    """Seconds and CPU seconds of a command, and the largest sum of its processes' resident memory, every 50 ms."""
+    start, cpu_before = time.perf_counter(), children_cpu_seconds()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
         process, peak = psutil.Process(child.pid), 0
         while child.poll() is None:
@@ -116,7 +124,13 @@ def measured(command: list[str]) -> tuple[float, int]:
             time.sleep(0.05)
         if child.returncode:
             raise SystemExit(f"{command} failed")
-    return time.perf_counter() - start, peak
+    return time.perf_counter() - start, children_cpu_seconds() - cpu_before, peak
+
+
+def children_cpu_seconds() -> float:
+    """User and system time of all children that have ended, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

@@ -237,8 +237,8 @@ class ProcessAllocations(Part, frozen=True, kw_only=True):
     `heap_peak_bytes` (but for a few bytes whose free memray missed).
     `blame` charges the same held bytes to the innermost line of the workflow's own layers instead.
     `rss_at_heap_peak_bytes` is the resident set at the memray sample with the largest heap, `sampled_heap_bytes` (at most the
-    peak, which may fall between two samples), and `heap_peak_seconds` that sample's time since the capture began. A `partial` capture ends where its process was killed; an
-    `unreadable` one has no numbers, and `note` says why.
+    peak, which may fall between two samples), and `heap_peak_seconds` that sample's time since the capture began.
+    A `partial` capture ends where its process was killed; an `unreadable` one has no numbers, and `note` says why.
     """
 
     name: str
