@@ -28,7 +28,7 @@ HEAD_LOG_SD = 0.8
 HEAD_SHARE = 0.14
 HEAD_EXPONENT = 0.62
 DATASET_LOG_SD = 0.38
-MARKER_GENES = 300
+MARKER_GENES = 100
 MARKER_SHARE = 0.15
 BURST_SHARE = 0.04
 """Share of draws that count twice."""
@@ -124,8 +124,8 @@ class CountModel:
         self.core = np.flatnonzero(order < n_core)
         """Genes that most cells use, ascending."""
         self.weights = weights[order]
-        loudest = np.argsort(-self.weights, kind="stable")
-        self.head = loudest[: min(HEAD_GENES, self.n_vars)]
+        loudest = self.core[np.argsort(-self.weights[self.core], kind="stable")]
+        self.head = loudest[:HEAD_GENES]
         self.head_weights = np.exp(HEAD_LOG_SD * rng.standard_normal(self.head.size))
 
     def _make_types(self) -> None:
@@ -133,7 +133,8 @@ class CountModel:
         self.markers = []
         for number in range(CELL_TYPES):
             rng = self.random(2, number)
-            weights = self.weights[self.core]
+            # Less loud genes too: a marker that is loud everywhere marks nothing.
+            weights = np.sqrt(self.weights[self.core])
             genes = rng.choice(self.core, n_markers, replace=False, p=weights / weights.sum())
             self.markers.append((genes, np.exp(rng.standard_normal(n_markers))))
 

@@ -73,11 +73,11 @@ def _is_canonical(indptr, indices, data):
 
 
 @contextmanager
-def open_rows(file: h5py.File, place: MatrixPlace, scratch_dir: Path) -> Iterator[StripReader]:
+def open_rows(file: h5py.File, path: Path, place: MatrixPlace, scratch_dir: Path) -> Iterator[StripReader]:
     """Give what reads strips of a matrix; several threads may use it.
 
     A matrix sparse by column is first turned: it is read twice and spooled to a temporary file in `scratch_dir`, 12 bytes a
-    non-zero, sorted by strip.
+    non-zero, sorted by strip; values that are no counts are told then (`SomarayError`), since spooling rounds them to float32.
     """
     node = file[place.key]
     if place.form == "csr":
@@ -86,7 +86,7 @@ def open_rows(file: h5py.File, place: MatrixPlace, scratch_dir: Path) -> Iterato
         yield _DenseRows(node)
     else:
         with tempfile.TemporaryFile(dir=scratch_dir, prefix="columns-") as spool:
-            yield _spool_columns(node, place.shape, spool.fileno())
+            yield _spool_columns(file, path, place, spool.fileno())
 
 
 class _CsrRows:
@@ -142,8 +142,8 @@ def _by_row(triples, cursors, indices, values):
         cursors[row] += 1
 
 
-def _spool_columns(node: h5py.Group, shape: tuple[int, int], descriptor: int) -> _SpooledRows:
-    n_strips = -(-shape[0] // TILE_ROWS)
+def _spool_columns(file: h5py.File, path: Path, place: MatrixPlace, descriptor: int) -> _SpooledRows:
+    node, n_strips = file[place.key], -(-place.shape[0] // TILE_ROWS)
     indptr = node["indptr"][:].astype(np.int64)
     counts = np.zeros(n_strips, np.int64)
     for start in range(0, int(indptr[-1]), BLOCK_NNZ):
@@ -152,9 +152,12 @@ def _spool_columns(node: h5py.Group, shape: tuple[int, int], descriptor: int) ->
     cursors = offsets[:-1].copy()
     for start in range(0, int(indptr[-1]), BLOCK_NNZ):
         rows = node["indices"][start : start + BLOCK_NNZ]
-        # Values that float32 would round are found before it does.
-        values = _to_float32(_native(node["data"][start : start + BLOCK_NNZ]))
+        values = _native(node["data"][start : start + BLOCK_NNZ])
         columns = np.searchsorted(indptr, np.arange(start, start + rows.size), side="right") - 1
+        at = first_bad(values)
+        if at is not None:
+            raise not_counts(file, path, place, float(values[at]), int(rows[at]), int(columns[at]))
+        values = np.ascontiguousarray(values, np.float32)
         here = np.bincount(rows // TILE_ROWS, minlength=n_strips)
         begins = np.concatenate([[0], np.cumsum(here)])
         triples = np.empty((rows.size, 3), np.int32)
@@ -175,16 +178,6 @@ def _by_strip(rows, columns, values, cursors, triples):
         triples[place, 1] = columns[at]
         triples[place, 2] = values[at]
         cursors[strip] = place + 1
-
-
-def _to_float32(values: np.ndarray) -> np.ndarray:
-    """Convert; what is no count stays none: a value that would round to a count becomes the fraction 0.5."""
-    if values.dtype == np.float32:
-        return np.ascontiguousarray(values)
-    converted = values.astype(np.float32)
-    with np.errstate(invalid="ignore"):
-        converted[(converted.astype(np.float64) != values) & (converted == np.floor(converted))] = 0.5
-    return converted
 
 
 def _native(values: Any) -> np.ndarray:

@@ -60,7 +60,7 @@ def ingest_h5ad(
         create_experiment(uri)
         notes = _write_frame(uri, "obs", OBS_ID, obs) + _write_frame(uri, "var", VAR_ID, var)
         nnz = 0
-        with open_rows(file, place, uri) as rows:
+        with open_rows(file, path, place, uri) as rows:
             for _, stop, reader in write_matrix(
                 str(uri), place.shape, layout, lambda: CountRows(file, path, place, rows)
             ):

@@ -2,13 +2,15 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from somaray.config import Settings
 from somaray.errors import SomarayError
 from somaray.records import Manifest
+from somaray.validation import Origins
 
 
 def check_entry(entry: Mapping[str, Any]) -> None:
@@ -30,6 +32,26 @@ def check_entry(entry: Mapping[str, Any]) -> None:
         check_h5ad(Path(entry["path"]).expanduser(), entry.get("layer", "X"))
     elif entry.get("uri") and "://" not in entry["uri"] and not Path(entry["uri"]).expanduser().is_dir():
         raise SomarayError(f"uri {entry['uri']!r}: no such folder, expected a SOMA experiment or a URI such as s3://…")
+
+
+def check_datasets(settings: Settings, files: Sequence[str | Path]) -> None:
+    """Check the entries of all datasets that runs need, so that a mistake is told before anything runs.
+
+    Parameters
+    ----------
+    files
+        Configuration files in the order they were merged, to name in errors.
+
+    Raises
+    ------
+    SomarayError
+        At the first mistake, naming file, key and value.
+    """
+    for name in settings.datasets:
+        try:
+            check_entry(settings.catalogue[name])
+        except SomarayError as error:
+            raise Origins(files).error(("catalogue", name), str(error)) from error
 
 
 def prepare(name: str, entry: Mapping[str, Any], store_dir: Path | None, fingerprint: str) -> Manifest:

@@ -1,7 +1,7 @@
 """A prepared dataset as methods see it: where it is, what of it counts, and how to open it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from somaray.records import Manifest
@@ -37,7 +37,7 @@ class Source:
     var_id: str
     n_obs: int
     n_vars: int
-    tiledb: Mapping[str, str]
+    tiledb: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_manifest(cls, manifest: Manifest, tiledb: Mapping[str, str], tile_threads: int | None) -> "Source":

@@ -6,8 +6,9 @@ then by column. Whoever hands over cells in that order spares TileDB its sort, w
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -126,7 +127,14 @@ def write_matrix[R: StripReader](
     workers = min(workers or min(usable_cores(), MAX_WORKERS), len(ranges))
     with ThreadPoolExecutor(workers, thread_name_prefix="somaray-write") as pool:
         try:
-            yield from pool.map(write, ranges)
+            # No more are begun than are soon asked for, or what they learnt would pile up behind a slow caller.
+            begun: deque[Future[tuple[int, int, R]]] = deque()
+            for bounds in ranges:
+                if len(begun) > workers:
+                    yield begun.popleft().result()
+                begun.append(pool.submit(write, bounds))
+            while begun:
+                yield begun.popleft().result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
