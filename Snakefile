@@ -17,7 +17,6 @@ include: "rules/report.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         "results/tables/runs.md",
         "results/tables/runs.csv",
@@ -25,3 +24,4 @@ rule all:
         "results/allocations.md",
         every_run("flamegraph"),
         "results/verdict.txt",
+    localrule: True

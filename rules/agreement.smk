@@ -8,14 +8,13 @@ rule make_reference:
         memory="results/reference/{dataset}/memory.parquet",
     log:
         "results/logs/{dataset}/reference.log",
-    params:
-        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
-        fingerprint=source_fingerprint("somaray.measure.orders:make_reference", "somaray.methods.in_memory:compute_hvg")
-        + version_fingerprint(MEASURED_PACKAGES),
-    # All cores, so that nothing is measured beside it.
-    threads: workflow.cores
     conda:
         "../envs/somaray.yaml"
+    # All cores, so that nothing is measured beside it.
+    threads: workflow.cores
+    params:
+        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
+        fingerprint=stages.reference_fingerprint(),
     script:
         "../scripts/make_reference.py"
 
@@ -30,9 +29,9 @@ rule check_agreement:
         f"{RUN_DIR}/agreement.json",
     log:
         "results/logs/{dataset}/{method}/{setting}/agreement.log",
-    params:
-        fingerprint=source_fingerprint("somaray.agreement:check_run"),
     conda:
         "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.agreement_fingerprint(),
     script:
         "../scripts/check_agreement.py"

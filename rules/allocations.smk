@@ -7,10 +7,10 @@ rule summarise_allocations:
         f"{RUN_DIR}/allocations.json",
     log:
         "results/logs/{dataset}/{method}/{setting}/allocations.log",
-    params:
-        fingerprint=source_fingerprint("somaray.allocations.summarise:summarise"),
     conda:
         "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.allocations_fingerprint(),
     script:
         "../scripts/summarise_allocations.py"
 

@@ -9,12 +9,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 import msgspec
 from snakemake.exceptions import WorkflowError
 
+from somaray import stages
 from somaray.config import load_settings
+from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
-from somaray.fingerprints import source_fingerprint, version_fingerprint
-from somaray.matrix import Run, parse_setting
-from somaray.registry import METHODS
 
 RUN_DIR = "results/hvg/{dataset}/{method}/{setting}"
 
@@ -27,6 +26,7 @@ def config_files():
 
 try:
     SETTINGS = load_settings(config, config_files())
+    check_datasets(SETTINGS, config_files())
 except SomarayError as error:
     raise WorkflowError(str(error)) from None
 
@@ -40,9 +40,10 @@ wildcard_constraints:
     replicate="[0-9]+",
 
 
-def run_of(wildcards):
-    """The run that wildcards name."""
-    return Run(wildcards.dataset, wildcards.method, *parse_setting(wildcards.setting))
+def names_of(*kinds):
+    """Regular expression of the datasets of some kinds; one that matches nothing if there are none."""
+    names = [name for name, entry in SETTINGS.catalogue.items() if entry["kind"] in kinds]
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def every_run(*files):

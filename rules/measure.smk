@@ -1,20 +1,4 @@
 # Every run once under memray, and `replicates` times without it. Nothing else runs meanwhile.
-MEASURED_PACKAGES = (
-    "tiledbsoma tiledb somacore scanpy anndata dask distributed numpy scipy pandas pyarrow numba fast-array-utils"
-).split()
-
-
-def run_fingerprint(wildcards):
-    """What a run depends on beside its settings: its method, the measuring around it, and the libraries' versions."""
-    return source_fingerprint(
-        METHODS[wildcards.method].module,
-        "somaray.measure.execute:main",
-        "somaray.measure.sampler:run",
-        "somaray.measure.assemble:assemble",
-        "somaray.measure.supervise:child_environment",
-    ) + version_fingerprint(MEASURED_PACKAGES)
-
-
 
 
 rule capture_run:
@@ -27,16 +11,16 @@ rule capture_run:
         memory=f"{RUN_DIR}/memory/capture.parquet",
     log:
         "results/logs/{dataset}/{method}/{setting}/capture.log",
-    params:
-        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask, SETTINGS.profile),
-        fingerprint=lambda wildcards: run_fingerprint(wildcards) + version_fingerprint(["memray"]),
-        attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), "capture") + 1,
     # Captures first: they read the dataset from disk, so that all timings find it in the page cache alike.
     priority: 1
-    # All cores, so that Snakemake starts nothing beside it.
-    threads: workflow.cores
     conda:
         "../envs/somaray.yaml"
+    # All cores, so that Snakemake starts nothing beside it.
+    threads: workflow.cores
+    params:
+        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask, SETTINGS.profile),
+        fingerprint=lambda wildcards: stages.capture_fingerprint(wildcards.method),
+        attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), "capture") + 1,
     script:
         "../scripts/measure_run.py"
 
@@ -50,13 +34,13 @@ rule time_run:
         memory=f"{RUN_DIR}/memory/{{replicate}}.parquet",
     log:
         "results/logs/{dataset}/{method}/{setting}/timing-{replicate}.log",
-    params:
-        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask),
-        fingerprint=run_fingerprint,
-        attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), f"timing-{wildcards.replicate}") + 1,
-    # All cores, so that Snakemake starts nothing beside it.
-    threads: workflow.cores
     conda:
         "../envs/somaray.yaml"
+    # All cores, so that Snakemake starts nothing beside it.
+    threads: workflow.cores
+    params:
+        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask),
+        fingerprint=lambda wildcards: stages.run_fingerprint(wildcards.method),
+        attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), f"timing-{wildcards.replicate}") + 1,
     script:
         "../scripts/measure_run.py"

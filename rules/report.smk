@@ -18,10 +18,10 @@ rule write_tables:
         agreement="results/tables/agreement.md",
     log:
         "results/logs/tables.log",
-    params:
-        fingerprint=source_fingerprint("somaray.report.tables"),
     conda:
         "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.report_fingerprint("tables"),
     script:
         "../scripts/write_tables.py"
 
@@ -34,10 +34,10 @@ rule write_allocations_document:
         "results/allocations.md",
     log:
         "results/logs/allocations.log",
-    params:
-        fingerprint=source_fingerprint("somaray.report.allocations_document"),
     conda:
         "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.report_fingerprint("allocations_document"),
     script:
         "../scripts/write_allocations_document.py"
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from somaray.agreement import check_run
 from somaray.console import script_log
 from somaray.failures import note_failure

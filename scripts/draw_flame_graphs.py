@@ -1,7 +1,5 @@
 """Draw a flame graph of each capture of a run."""
 
-from snakemake.script import snakemake
-
 from somaray.allocations.flame_graphs import write_flame_graphs
 from somaray.console import script_log
 

@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from somaray.console import script_log
 from somaray.records import Agreement, Execution, read_record
 from somaray.report.verdict import failed, summary

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from somaray.config import load_settings
 from somaray.console import script_log
 from somaray.measure.orders import Outputs, make_reference

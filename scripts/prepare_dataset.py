@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-from somaray.datasets.prepare import prepare
-
 from somaray.console import script_log
+from somaray.datasets.prepare import prepare
 from somaray.records import write_record
 
 with script_log(snakemake.log[0]):

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from somaray.allocations.summarise import summarise
 from somaray.console import script_log
 from somaray.records import Execution, read_record, write_record

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from somaray.allocations.foreign import read_foreign
 from somaray.console import script_log
 from somaray.records import Agreement, Allocations, Execution, Manifest, read_record

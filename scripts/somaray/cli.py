@@ -64,7 +64,21 @@ def _top_allocs(arguments: argparse.Namespace) -> None:
     print(process_lists(processes, links, arguments.top, arguments.by))
 
 
-COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs,)
+def add_methods(commands: Any) -> None:
+    """`somaray methods`: the methods that a configuration can name."""
+    parser = commands.add_parser("methods", help="list the methods a configuration can name")
+    parser.set_defaults(run=_methods)
+
+
+def _methods(arguments: argparse.Namespace) -> None:
+    from somaray.registry import METHODS
+
+    for name, method in METHODS.items():
+        runs = "a run a chunk size and parallelism" if method.chunked else "one run a dataset"
+        print(f"{name}: {method.summary} ({runs}; {', '.join(method.flavors)})")
+
+
+COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs, add_methods)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

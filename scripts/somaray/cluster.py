@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from somaray.records import DaskSettings
+from somaray.settings import DaskSettings
 from somaray.units import Parallelism
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 
 from somaray.errors import SomarayError
 from somaray.matrix import Run, expand
-from somaray.records import DaskSettings, HvgSettings, Limits, ProfileSettings
 from somaray.registry import METHODS
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
 from somaray.units import parse_bytes, parse_count, parse_parallelism, parse_seconds
 from somaray.validation import Key, Origins, load_schema, validate
 

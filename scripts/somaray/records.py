@@ -11,12 +11,9 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from somaray.errors import SomarayError
+from somaray.settings import DaskSettings, HvgSettings, Limits, Part, ProfileSettings
 
 Status = Literal["ok", "failed", "out of memory", "out of time", "worker lost", "killed", "unsupported"]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A piece of a record; unknown fields are an error."""
 
 
 class Record(Part, frozen=True, kw_only=True):
@@ -76,65 +73,6 @@ class Manifest(Record, frozen=True, kw_only=True):
     fingerprint: str
     tiledb: dict[str, str]
     provenance: Provenance
-
-
-class HvgSettings(Part, frozen=True, kw_only=True):
-    """Arguments of `scanpy.pp.highly_variable_genes` and of the normalisation before it, in Scanpy's own words."""
-
-    flavor: str = "seurat"
-    n_top_genes: int | None = None
-    n_bins: int = 20
-    min_mean: float = 0.0125
-    max_mean: float = 3.0
-    min_disp: float = 0.5
-    max_disp: float | None = None
-    span: float = 0.3
-    batch_key: str | None = None
-    target_sum: float | None = None
-
-
-class DaskSettings(Part, frozen=True, kw_only=True):
-    """How the Dask cluster of a run is made."""
-
-    memory_management: bool = False
-    dashboard: bool = False
-    library_threads: int = 1
-    config: dict[str, Any] = {}
-
-
-class ProfileSettings(Part, frozen=True, kw_only=True):
-    """What memray watches in a capture."""
-
-    native_traces: bool = False
-    trace_python_allocators: bool = False
-
-
-class Limits(Part, frozen=True, kw_only=True):
-    """Budgets of one execution; None is no limit."""
-
-    memory_bytes: int | None = None
-    time_seconds: float | None = None
-
-
-class Job(Record, frozen=True, kw_only=True):
-    """`job.json`: all that the measured program needs to know, written for it by its supervisor.
-
-    `module` is the method's module, as the registry has it.
-    """
-
-    dataset: str
-    method: str
-    module: str
-    chunk_size: int | None
-    parallelism: str | None
-    manifest: str
-    hvg: HvgSettings
-    tiledb: dict[str, str]
-    dask: DaskSettings
-    profile: ProfileSettings | None
-    work_dir: str
-    capture_dir: str | None
-    hvg_path: str
 
 
 class Phase(Part, frozen=True, kw_only=True):

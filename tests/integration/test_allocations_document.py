@@ -12,20 +12,9 @@ import pytest
 from somaray.allocations.foreign import read_foreign
 from somaray.allocations.summarise import summarise
 from somaray.cli import main
-from somaray.records import (
-    Allocations,
-    DaskSettings,
-    Execution,
-    Host,
-    HvgSettings,
-    Limits,
-    ProcessRecord,
-    ProfileSettings,
-    Provenance,
-    read_record,
-    write_record,
-)
+from somaray.records import Allocations, Execution, Host, ProcessRecord, Provenance, read_record, write_record
 from somaray.report.allocations_document import allocations_document
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
 
 MIB = 1 << 20
 GOLDEN = Path(__file__).parent / "data" / "allocations.md"

@@ -3,12 +3,13 @@
 from contextlib import nullcontext
 
 import pytest
+
 from somaray.cluster import open_client
 from somaray.datasets.prepare import prepare
 from somaray.datasets.store import Source
 from somaray.matrix import Run
 from somaray.methods import in_memory, soma_dask
-from somaray.records import DaskSettings, HvgSettings
+from somaray.settings import DaskSettings, HvgSettings
 from somaray.units import Parallelism
 from support.plain_scanpy import assert_same_genes, plain_hvg
 

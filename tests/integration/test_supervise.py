@@ -11,10 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from somaray.measure.job import Job
 from somaray.measure.process_tree import sample, session_pids
 from somaray.measure.supervise import Order, supervise
 from somaray.provenance import provenance
-from somaray.records import DaskSettings, HvgSettings, Job, Limits, Manifest, ProfileSettings, write_record
+from somaray.records import Manifest, write_record
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
 from support import known_methods as methods
 
 TESTS = Path(__file__).resolve().parents[1]

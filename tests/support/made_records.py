@@ -6,18 +6,15 @@ from somaray.records import (
     Agreement,
     AgreementCheck,
     Allocations,
-    DaskSettings,
     Execution,
     Host,
-    HvgSettings,
-    Limits,
     Manifest,
     Phase,
     ProcessAllocations,
     ProcessRecord,
-    ProfileSettings,
     Provenance,
 )
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
 
 MIB = 2**20
 

@@ -27,6 +27,7 @@ def write_store(
     x: sparse.coo_matrix,
     obs: Mapping[str, Any] | None = None,
     tile: int = 8,
+    capacity: int = 64,
     allows_duplicates: bool = False,
 ) -> Source:
     """Write an experiment of one layer; `obs` adds columns (text becomes dictionary-encoded) to `obs_id`."""
@@ -45,7 +46,7 @@ def write_store(
             shape=(n_obs, n_vars),
             platform_config=tiledbsoma.TileDBCreateOptions(
                 allows_duplicates=allows_duplicates,
-                capacity=64,
+                capacity=capacity,
                 dims={"soma_dim_0": {"tile": tile}, "soma_dim_1": {"tile": tile}},
             ),
         )
@@ -56,7 +57,7 @@ def write_store(
                 "soma_data": x.data,
             }
             array.write(pa.table(coordinates))
-    return Source(uri, "RNA", LAYER, None, None, "obs_id", "var_id", n_obs, n_vars)
+    return Source(uri, "RNA", LAYER, None, None, "obs_id", "var_id", n_obs, n_vars, {})
 
 
 def _write_frame(parent: Any, name: str, n_rows: int, columns: Mapping[str, Any]) -> None:

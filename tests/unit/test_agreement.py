@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from somaray.agreement import TOLERANCE, compare, empty_hvg, largest_difference
 
 

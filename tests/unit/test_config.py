@@ -7,7 +7,7 @@ import yaml
 
 from somaray.config import AUTO_MEMORY_BYTES, load_settings
 from somaray.errors import SomarayError
-from somaray.records import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
 from somaray.validation import Origins, dotted, load_schema
 
 BASE = """

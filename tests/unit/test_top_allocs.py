@@ -5,8 +5,9 @@ import pytest
 from somaray.allocations.listing import ProcessListing
 from somaray.allocations.places import Links
 from somaray.cli import main
-from somaray.records import Allocations, Place, ProcessAllocations, ProfileSettings, write_record
+from somaray.records import Allocations, Place, ProcessAllocations, write_record
 from somaray.report.allocation_list import code_span, place_label, process_lists, top_places
+from somaray.settings import ProfileSettings
 
 OWN = Path(__file__).parent / "data" / "notes_100k_2x3x4.json"
 

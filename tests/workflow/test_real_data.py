@@ -4,6 +4,7 @@ import csv
 
 import pandas as pd
 import pytest
+
 from support.plain_scanpy import assert_same_genes, plain_hvg
 from support.workflow import Checkout
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from somaray.measure.captures import OUTCOME, complete_marker, read_accounts
+from somaray.measure.job import Job
 from somaray.measure.process_tree import ProcessSample
 from somaray.measure.timeline import Timeline
 from somaray.provenance import provenance
-from somaray.records import Execution, Job, Limits, Manifest, Phase, ProcessRecord, read_record
+from somaray.records import Execution, Manifest, Phase, ProcessRecord, read_record
+from somaray.settings import Limits
 
 _RECORDED_ENVIRONMENT = ("_NUM_THREADS", "ARROW_", "MALLOC_", "DASK_", "NUMBA_", "OPENBLAS_")
 """Parts of names of environment variables that change what is measured; others, which may hold secrets, are never kept."""

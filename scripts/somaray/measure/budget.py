@@ -6,7 +6,7 @@ import msgspec
 import psutil
 
 from somaray.config import AUTO_MEMORY_BYTES
-from somaray.records import Limits
+from somaray.settings import Limits
 
 AUTO_SHARE = 0.9
 

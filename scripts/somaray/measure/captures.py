@@ -16,7 +16,7 @@ from distributed import Client, Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from somaray.measure.process_tree import sample
-from somaray.records import ProfileSettings
+from somaray.settings import ProfileSettings
 
 PROCESSES = "processes"
 """Folder of the work directory where every process leaves its account, `PID.json`."""

@@ -18,8 +18,9 @@ from somaray.errors import SomarayError, Unsupported
 from somaray.matrix import Run
 from somaray.measure.captures import OUTCOME, account, track, watched_workers
 from somaray.measure.clock import EVENTS, Clock
+from somaray.measure.job import Job
 from somaray.measure.progress import count_tasks
-from somaray.records import Job, Manifest, read_record
+from somaray.records import Manifest, read_record
 from somaray.units import parse_parallelism
 
 if TYPE_CHECKING:

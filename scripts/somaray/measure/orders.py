@@ -11,10 +11,11 @@ from somaray.failures import note_failure
 from somaray.matrix import Run
 from somaray.measure.budget import resolve_limits
 from somaray.measure.execute import write_hvg
+from somaray.measure.job import Job
 from somaray.measure.supervise import Order, supervise
 from somaray.methods.in_memory import PEAK_BYTES_PER_NONZERO
 from somaray.provenance import provenance
-from somaray.records import Execution, Job, Manifest, Reference, read_record, write_record
+from somaray.records import Execution, Manifest, Reference, read_record, write_record
 from somaray.registry import METHODS
 from somaray.units import format_bytes
 

@@ -20,10 +20,12 @@ from somaray.cluster import library_thread_environment
 from somaray.measure.assemble import Observed, assemble
 from somaray.measure.budget import resolve_limits
 from somaray.measure.clock import EVENTS, EventReader
+from somaray.measure.job import Job
 from somaray.measure.process_tree import end_session
 from somaray.measure.progress import Progress
 from somaray.measure.timeline import Timeline
-from somaray.records import Execution, Job, Limits, write_record
+from somaray.records import Execution, write_record
+from somaray.settings import Limits
 from somaray.units import format_bytes, format_seconds
 
 SAMPLE_INTERVAL_SECONDS = 0.2

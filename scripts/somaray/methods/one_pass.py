@@ -20,7 +20,7 @@ from somaray.errors import SomarayError
 from somaray.matrix import Run
 from somaray.methods.onepass.passes import Pass, read_x, target_of
 from somaray.methods.onepass.selection import RAW_SUM, Selection, select
-from somaray.records import HvgSettings
+from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from somaray.datasets.store import Source
 
 
-def compute_hvg(
-    source: "Source", run: Run, hvg: HvgSettings, client: "Client | None", phase: Any
-) -> "pd.DataFrame":
+def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client | None", phase: Any) -> "pd.DataFrame":
     """Pick genes.
 
     Parameters

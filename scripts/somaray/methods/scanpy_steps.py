@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scanpy as sc
 
-from somaray.records import HvgSettings
+from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from somaray.matrix import Run
 from somaray.methods.scanpy_steps import select_genes
-from somaray.records import HvgSettings
+from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from somaray.records import Execution, Part
+from somaray.records import Execution
 from somaray.report.markdown import escape
+from somaray.settings import Part
 from somaray.units import format_bytes, format_seconds
 
 
@@ -35,7 +36,9 @@ def _distinct(title: str, texts: Iterable[str]) -> list[str]:
 
 
 def _versions(execution: Execution) -> str:
-    return ", ".join(f"{escape(name)} {escape(version)}" for name, version in sorted(execution.provenance.versions.items()))
+    return ", ".join(
+        f"{escape(name)} {escape(version)}" for name, version in sorted(execution.provenance.versions.items())
+    )
 
 
 def _pairs(settings: Mapping[str, object]) -> str:

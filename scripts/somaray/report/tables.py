@@ -149,7 +149,17 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
         " whole into memory. The largest difference is that of any gene's dispersions (variances for the `seurat_v3` flavours),"
         " relative to the larger of 1 and the reference's value.\n",
     ]
-    header = ["dataset", "method", "run", "execution", "genes", "reference", "in common", "largest difference", "agrees"]
+    header = [
+        "dataset",
+        "method",
+        "run",
+        "execution",
+        "genes",
+        "reference",
+        "in common",
+        "largest difference",
+        "agrees",
+    ]
     rows = []
     for agreement in agreements:
         setting = NONE

@@ -103,7 +103,9 @@ def read_strip(
     `SparseNDArray.read` takes no column names, hence the class below it.
     """
     # SOMA's slices include their stop.
-    rows = slice(strip.first, min(strip.last, layer.n_rows - 1)) if strip.dense else pa.array(ids[strip.begin : strip.end])
+    rows = (
+        slice(strip.first, min(strip.last, layer.n_rows - 1)) if strip.dense else pa.array(ids[strip.begin : strip.end])
+    )
     genes = slice(None) if layer.genes is None else slice(layer.genes.first, layer.genes.last)
     names = ["soma_dim_0", "soma_dim_1", "soma_data"] if with_genes else ["soma_dim_0", "soma_data"]
     for table in TableReadIter(array, (rows, genes), names, to_clib_result_order("auto"), None, None):
@@ -120,11 +122,14 @@ MAX_BAND_ROWS = 16_384
 
 
 def choose_band_rows(tile_rows: int, n_rows: int, n_stored: int) -> int:
-    """Rows of a strip: whole tiles, so that none is decoded twice, near `TARGET_STRIP_NONZEROS`.
+    """Rows of a strip, such that it holds near `TARGET_STRIP_NONZEROS`.
 
-    A tile of far more rows than that is cut: its non-zeros lie in row order in data tiles of limited capacity.
+    Whole tiles, so that none is decoded twice; a tile of more than twice as many rows is halved until it is not: its values
+    lie in row order in data tiles of limited capacity, of which a part is then decoded alone.
     """
-    wanted = max(int(TARGET_STRIP_NONZEROS * n_rows / max(n_stored, 1)), 1)
-    if tile_rows <= 2 * wanted:
-        return tile_rows * max(min(wanted, MAX_BAND_ROWS) // tile_rows, 1)
-    return max(min(wanted, MAX_BAND_ROWS), 1)
+    rows = min(max(TARGET_STRIP_NONZEROS * n_rows // max(n_stored, 1), 1), MAX_BAND_ROWS)
+    if tile_rows <= 2 * rows:
+        return tile_rows * max(rows // tile_rows, 1)
+    while tile_rows > 2 * rows:
+        tile_rows = -(-tile_rows // 2)
+    return tile_rows

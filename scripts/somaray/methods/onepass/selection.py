@@ -14,7 +14,7 @@ from somaray.errors import SomarayError
 from somaray.methods.onepass.compressed import JoinIds
 from somaray.methods.onepass.reading import BUFFER_KEY, DEFAULT_BUFFER_BYTES, Layer, choose_band_rows
 from somaray.methods.onepass.tasks import normalised_dtype
-from somaray.records import HvgSettings
+from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
     from somaray.datasets.store import Source
@@ -123,7 +123,9 @@ def encode_batches(column: pd.Series, hvg: HvgSettings) -> tuple[NDArray[np.int3
     if v3:
         values = values.reorder_categories(sorted(values.categories))
         if (values.codes < 0).any():
-            raise SomarayError(f"batch_key: obs column {hvg.batch_key!r} has gaps, which flavor {hvg.flavor} does not take")
+            raise SomarayError(
+                f"batch_key: obs column {hvg.batch_key!r} has gaps, which flavor {hvg.flavor} does not take"
+            )
     if not len(values.categories):
         raise SomarayError(f"batch_key: obs column {hvg.batch_key!r} names no batch for any of the cells")
     return np.asarray(values.codes, dtype=np.int32), list(values.categories)

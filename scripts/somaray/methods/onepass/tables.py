@@ -17,7 +17,7 @@ from scanpy.preprocessing._highly_variable_genes import _Cutoffs, _get_disp_stat
 from scipy import sparse
 
 from somaray.errors import SomarayError
-from somaray.records import HvgSettings
+from somaray.settings import HvgSettings
 
 VARIANCE_NOISE = 1e-12
 """A variance below this share of the mean square is the rounding of its two terms, no spread of counts, and taken for zero."""
@@ -110,7 +110,7 @@ def dispersion_table(
         )
     except (ValueError, IndexError) as error:
         raise SomarayError(
-            f"flavor {hvg.flavor}: Scanpy cannot put {len(table)} genes in bins by their means ({error})"
+            f"flavor {hvg.flavor}: Scanpy cannot put {len(table)} genes in bins by their means ({str(error).partition(':')[0]})"
             + ("; genes without counts have equal means: filter them out" if hvg.flavor == "cell_ranger" else "")
         ) from error
     table.index = var_names
@@ -130,7 +130,9 @@ def batched_dispersion_table(tables: list[pd.DataFrame], var_names: pd.Index, hv
     for table in tables:
         missing = var_names.difference(table.index, sort=False)
         zeros = pd.DataFrame(np.zeros((len(missing), len(columns))), columns=columns, index=missing)
-        complete.append(pd.concat([table[columns].astype({"highly_variable": int}), zeros.astype({"highly_variable": int})]))
+        complete.append(
+            pd.concat([table[columns].astype({"highly_variable": int}), zeros.astype({"highly_variable": int})])
+        )
     joined = pd.concat(complete)
     frame = joined.groupby(joined.index, observed=True).agg(
         {"means": "mean", "dispersions": "mean", "dispersions_norm": "mean", "highly_variable": "sum"}

@@ -5,10 +5,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somaray.errors import SomarayError
-from somaray.records import HvgSettings
+from somaray.settings import HvgSettings
 
 DEFAULT_TOP_GENES = 2000
 """Scanpy's own default for these flavours."""
+
+FEWEST_NEIGHBOURS = 3
+"""Genes that a parabola is fitted to at least. With fewer loess fails, and with none takes the process with it."""
 
 
 def expected_deviation(
@@ -26,6 +29,10 @@ def expected_deviation(
     fitted = np.zeros(len(mean))
     varies = variance > 0
     if varies.any():
+        if hvg.span * varies.sum() < FEWEST_NEIGHBOURS:
+            raise SomarayError(
+                f"flavor {hvg.flavor}: {varies.sum()} varying genes are too few for loess with span {hvg.span}"
+            )
         try:
             model = loess(np.log10(mean[varies]), np.log10(variance[varies]), span=hvg.span, degree=2)
             model.fit()

@@ -1,0 +1,25 @@
+"""What the supervisor hands to the program it starts."""
+
+from somaray.records import Record
+from somaray.settings import DaskSettings, HvgSettings, ProfileSettings
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """`job.json`: all that the measured program needs to know, written for it by its supervisor.
+
+    `module` is the method's module, as the registry has it.
+    """
+
+    dataset: str
+    method: str
+    module: str
+    chunk_size: int | None
+    parallelism: str | None
+    manifest: str
+    hvg: HvgSettings
+    tiledb: dict[str, str]
+    dask: DaskSettings
+    profile: ProfileSettings | None
+    work_dir: str
+    capture_dir: str | None
+    hvg_path: str

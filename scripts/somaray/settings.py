@@ -1,0 +1,47 @@
+"""Settings that are handed to an execution and kept in its record, as frozen structures."""
+
+from typing import Any
+
+import msgspec
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A piece of a record; unknown fields are an error."""
+
+
+class HvgSettings(Part, frozen=True, kw_only=True):
+    """Arguments of `scanpy.pp.highly_variable_genes` and of the normalisation before it, in Scanpy's own words."""
+
+    flavor: str = "seurat"
+    n_top_genes: int | None = None
+    n_bins: int = 20
+    min_mean: float = 0.0125
+    max_mean: float = 3.0
+    min_disp: float = 0.5
+    max_disp: float | None = None
+    span: float = 0.3
+    batch_key: str | None = None
+    target_sum: float | None = None
+
+
+class DaskSettings(Part, frozen=True, kw_only=True):
+    """How the Dask cluster of a run is made."""
+
+    memory_management: bool = False
+    dashboard: bool = False
+    library_threads: int = 1
+    config: dict[str, Any] = {}
+
+
+class ProfileSettings(Part, frozen=True, kw_only=True):
+    """What memray watches in a capture."""
+
+    native_traces: bool = False
+    trace_python_allocators: bool = False
+
+
+class Limits(Part, frozen=True, kw_only=True):
+    """Budgets of one execution; None is no limit."""
+
+    memory_bytes: int | None = None
+    time_seconds: float | None = None

@@ -1,0 +1,70 @@
+"""What each stage of the workflow depends on beside its settings and inputs: the fingerprints in the rules' parameters.
+
+Entries are as narrow as is true: what only tells a person how far a run is, or renders a table, is not among those of a
+measured run.
+"""
+
+from somaray.fingerprints import source_fingerprint, version_fingerprint
+from somaray.registry import METHODS
+
+STORE_PACKAGES = ("numba", "numpy", "pyarrow", "tiledb", "tiledbsoma")
+RUN_PACKAGES = (
+    *STORE_PACKAGES,
+    "anndata",
+    "dask",
+    "distributed",
+    "fast-array-utils",
+    "pandas",
+    "scanpy",
+    "scikit-misc",
+    "scipy",
+    "somacore",
+)
+
+_DATASET_ENTRIES = {
+    "synthetic": ("somaray.datasets.synthetic:write_synthetic", "somaray.datasets.count_model:CountModel"),
+    "h5ad": ("somaray.datasets.ingest:ingest_h5ad",),
+    "soma": ("somaray.datasets.locate:locate_soma",),
+    "census": ("somaray.datasets.locate:locate_census",),
+}
+
+
+def dataset_fingerprint(kind: str) -> str:
+    """Fingerprint of what makes or locates a dataset of a kind."""
+    return source_fingerprint(*_DATASET_ENTRIES[kind]) + version_fingerprint(STORE_PACKAGES)
+
+
+def run_fingerprint(method: str) -> str:
+    """Fingerprint of an unprofiled execution: the method, and all that measures it."""
+    return source_fingerprint(
+        METHODS[method].module,
+        "somaray.measure.execute:main",
+        "somaray.measure.sampler:run",
+        "somaray.measure.assemble:assemble",
+        "somaray.measure.supervise:child_environment",
+    ) + version_fingerprint(RUN_PACKAGES)
+
+
+def capture_fingerprint(method: str) -> str:
+    """Fingerprint of a profiled execution."""
+    return run_fingerprint(method) + version_fingerprint(["memray"])
+
+
+def reference_fingerprint() -> str:
+    """Fingerprint of the reference."""
+    return source_fingerprint("somaray.methods.in_memory:compute_hvg") + version_fingerprint(RUN_PACKAGES)
+
+
+def agreement_fingerprint() -> str:
+    """Fingerprint of what holds results against the reference."""
+    return source_fingerprint("somaray.agreement:check_run")
+
+
+def allocations_fingerprint() -> str:
+    """Fingerprint of what summarises captures."""
+    return source_fingerprint("somaray.allocations.summarise:summarise") + version_fingerprint(["memray"])
+
+
+def report_fingerprint(module: str) -> str:
+    """Fingerprint of a module that renders."""
+    return source_fingerprint(f"somaray.report.{module}")
