@@ -1,7 +1,7 @@
 """Array schemas of CELLxGENE Census: how X, obs and var are laid out on disk, and which columns obs and var have.
 
-Source: the published schema of the Census release of 2024-07-01 (X/raw read back from its array schema, obs and var from
-the Census schema document).
+X/raw is laid out as in the release of 2024-07-01. Names and kinds of obs and var columns are those of Census's builder, of
+its schema version 1.2.0; the width of the summary columns (`raw_sum`, …) may differ from release to release.
 """
 
 from typing import Any
