@@ -33,8 +33,8 @@ FLAVORS = ("seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
-def smooth_loess():
+@pytest.fixture
+def smooth_loess(monkeypatch):
     """For both sides, loess without its interpolation, which hangs on rounding: genes of equal means end up in either of two
     cells, and variances differ by 1e-3. Its crash, with less than one gene in the span, becomes an exception.
     """
@@ -45,9 +45,7 @@ def smooth_loess():
             raise ValueError("no genes in the span")
         return original(x, y, span=span, degree=degree, surface="direct")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(skmisc.loess, "loess", guarded)
-        yield
+    monkeypatch.setattr(skmisc.loess, "loess", guarded)
 
 
 def one_pass(source, hvg, chunk_size=7):
@@ -75,7 +73,8 @@ def settled_result(adata, hvg):
     """Scanpy's table, and by column which genes' entries do not hang on rounding; None where that decides over failing."""
     result = scanpy(adata, hvg)
     disturbed = []
-    for seed in range(3):
+    # Ranks in several batches tie most often, and a tie may fall the same way by chance.
+    for seed in range(9 if hvg.flavor.startswith("seurat_v3") and hvg.batch_key else 3):
         other = adata.copy()
         other.X = adata.X.astype(np.float64)
         other.X.data *= 1 + 1e-13 * seed * np.random.default_rng(seed).standard_normal(other.X.nnz)

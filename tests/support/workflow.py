@@ -17,7 +17,7 @@ COPIED = ("Snakefile", "config", "rules", "scripts", "envs", "profiles", "report
 TINY = {
     "catalogue": {
         "tiny": {"kind": "synthetic", "n_obs": 240, "n_vars": 120, "nnz_per_obs": 30, "seed": 3},
-        "other": {"kind": "synthetic", "n_obs": 200, "n_vars": 100, "nnz_per_obs": 30, "seed": 4},
+        "other": {"kind": "synthetic", "n_obs": 200, "n_vars": 160, "nnz_per_obs": 30, "seed": 4},
     },
     "datasets": ["tiny"],
     "methods": ["soma-dask", "in-memory"],

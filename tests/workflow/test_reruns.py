@@ -60,7 +60,7 @@ def test_added_method_runs_its_run_and_tables(finished, tmp_path) -> None:
     checkout = finished.copy(tmp_path / "less")
     checkout.configure(config)
     checkout.run("--cores", "2")
-    assert "in-memory" not in (checkout.folder / "results/tables/runs.csv").read_text()
+    assert "tiny,in-memory," not in (checkout.folder / "results/tables/runs.csv").read_text()
     for path in (checkout.folder / "results/hvg/tiny/in-memory").glob("whole/*.json"):
         path.unlink()
     checkout.configure(TINY)

@@ -54,7 +54,22 @@ def measure(
     attempt
         Failures of this execution before, plus 1.
     """
-    order = Order(
+    order = order_of(settings, run, manifest, replicate, attempt, outputs)
+    outputs.hvg.parent.mkdir(parents=True, exist_ok=True)
+    execution = supervise(order, log)
+    if execution.status != "ok":
+        # The tables need the record; downstream rules need the file. No rows say that there is no result.
+        write_hvg(outputs.hvg, empty_hvg())
+    if execution.status not in ("ok", "unsupported"):
+        note_failure(outputs.run_dir, outputs.execution)
+    write_record(outputs.record, execution)
+
+
+def order_of(
+    settings: Settings, run: Run, manifest: Path, replicate: int | None, attempt: int, outputs: Outputs
+) -> Order:
+    """One execution of a run, ready to be supervised; parameters as those of `measure`."""
+    return Order(
         job=_job(settings, run, manifest, outputs),
         limits=settings.limits,
         replicate=replicate,
@@ -64,14 +79,6 @@ def measure(
         n_chunks=None if run.chunk_size is None else -(-read_record(manifest, Manifest).n_obs // run.chunk_size),
         expected_seconds=_expected_seconds(outputs.run_dir),
     )
-    outputs.hvg.parent.mkdir(parents=True, exist_ok=True)
-    execution = supervise(order, log)
-    if execution.status != "ok":
-        # The tables need the record; downstream rules need the file. No rows say that there is no result.
-        write_hvg(outputs.hvg, empty_hvg())
-    if execution.status not in ("ok", "unsupported"):
-        note_failure(outputs.run_dir, outputs.execution)
-    write_record(outputs.record, execution)
 
 
 def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:

@@ -138,10 +138,7 @@ def _seurat_v3(selection: Selection, hvg: HvgSettings, read: Any) -> "pd.DataFra
     for batch, n_cells in enumerate(sizes):
         batch_mean, batch_variance = mean, variance
         if batched:
-            sums = counts.sums(batch)
-            batch_mean, batch_variance = tables.mean_and_variance(sums, n_cells, drop_noise=not counts.whole)
-            if n_cells == 1:
-                batch_variance = np.full(len(batch_mean), np.nan)
+            batch_mean, batch_variance = tables.mean_and_variance_of_batch(counts.sums(batch), n_cells, counts.whole)
         means.append(batch_mean)
         deviations.append(variances.expected_deviation(batch_mean, batch_variance, hvg))
     by_batch = list(zip(means, deviations, sizes, strict=True))

@@ -120,7 +120,10 @@ def add_counts(rows, genes, values, first_row, cell_of, column_of, batch_of, sum
 
 @numba.njit(nogil=True, cache=True)
 def add_clipped(rows, genes, values, first_row, cell_of, column_of, batch_of, ceilings, sums):
-    """Add y = min(x, ceilings[batch, column]) and y² to `sums[batch, column]`."""
+    """Add x and x² to `sums[batch, column]` where x is at most `ceilings[batch, column]`; count the others in a third sum.
+
+    Counting them keeps sums of whole numbers exact, so that genes that tie do so however their cells are split over tasks.
+    """
     row, batch = np.int64(-1), np.int64(-1)
     for i in range(values.size):
         if rows[i] != row:
@@ -134,6 +137,9 @@ def add_clipped(rows, genes, values, first_row, cell_of, column_of, batch_of, ce
             column = np.int64(column_of[column])
             if column < 0:
                 continue
-        value = min(np.float64(values[i]), ceilings[batch, column])
-        sums[batch, column, 0] += value
-        sums[batch, column, 1] += value * value
+        value = np.float64(values[i])
+        if value > ceilings[batch, column]:
+            sums[batch, column, 2] += 1.0
+        else:
+            sums[batch, column, 0] += value
+            sums[batch, column, 1] += value * value

@@ -27,7 +27,7 @@ class Pass:
     totals
         Counts of each of the selection's cells, ascending by joinid; empty where the quantity does not need them.
     moments
-        Batches × columns × 2.
+        Batches × columns × sums, as in `Sums`.
     batch_sizes
         Cells of each batch.
     whole
@@ -41,11 +41,11 @@ class Pass:
     whole: bool
 
     def sums(self, batch: int) -> NDArray[np.float64]:
-        """Genes × 2 of one batch, genes in the query's order."""
+        """Genes × sums of one batch, genes in the query's order."""
         return self.moments[batch, self.selection.columns]
 
     def all_sums(self) -> NDArray[np.float64]:
-        """Genes × 2 over all batches."""
+        """Genes × sums over all batches."""
         return self.moments.sum(axis=0)[self.selection.columns]
 
     def totals_of(self, batch: int) -> NDArray[np.floating]:
@@ -93,7 +93,8 @@ def read_x(
         by_column = np.empty_like(ceilings)
         by_column[:, selection.columns] = ceilings
         shared = (by_column,)
-    moments = np.zeros((0 if quantity == "totals" else n_batches, layer.n_columns, 2))
+    n_sums = 3 if quantity == "clipped" else 2
+    moments = np.zeros((0 if quantity == "totals" else n_batches, layer.n_columns, n_sums))
     totals: list[NDArray[np.floating]] = []
     whole = True
     for sums in map_in_order(add_up, tasks(), client, _threads(run, client), shared):

@@ -47,6 +47,28 @@ def mean_and_variance(
     return mean, variance
 
 
+def mean_and_variance_of_batch(
+    sums: NDArray[np.float64], n_cells: int, whole: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and unbiased variance of counts in a batch, as `scanpy.get.aggregate` gives them.
+
+    It adds up deviations cell by cell, which rounds in an order that sums do not know, but not where all counts of a gene are
+    ones. There its last bits are met, for such genes are many, have equal variances, and are ranked by these bits.
+
+    Returns
+    -------
+    The variance is not a number for a batch of one cell.
+    """
+    mean, variance = mean_and_variance(sums, n_cells, drop_noise=not whole)
+    if n_cells == 1:
+        return mean, np.full(len(mean), np.nan)
+    if whole:
+        ones = sums[:, 0] == sums[:, 1]
+        n_ones = sums[ones, 0]
+        variance[ones] = n_ones * (n_cells - n_ones) / n_cells / n_cells * (n_cells / (n_cells - 1))
+    return mean, variance
+
+
 def one_cell_mean_and_variance(
     counts: NDArray[np.floating], target_sum: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -23,8 +23,8 @@ class Task:
     cells, labels
         Joinids of the cells, and their batches.
     quantity
-        `totals` (counts a cell alone), `shares` (x/r), `logs` (log1p(x · S / r)), `counts` (x) or `clipped` (x, or a ceiling
-        where that is lower), with r a cell's total.
+        `totals` (counts a cell alone), `shares` (x/r), `logs` (log1p(x · S / r)), `counts` (x) or `clipped` (x where it
+        is below a ceiling), with r a cell's total.
     target_sum
         S, for `logs`.
     exact_squares
@@ -50,7 +50,8 @@ class Sums:
     batches
         Codes of the batches in the rows of `moments`.
     moments
-        Batches × columns × 2: sums of the quantity and of its square; None for `totals`.
+        Batches × columns × 2: sums of the quantity and of its square; for `clipped` × 3: of those values that are no higher than
+        the ceiling, and how many are higher. None for `totals`.
     fine
         Whether all values are finite and not negative.
     whole
@@ -118,8 +119,8 @@ def _stored_dtype(task: Task) -> Any:
     return open_layer(task.layer)[0].schema.field("soma_data").type.to_pandas_dtype()
 
 
-def _zeros(task: Task) -> NDArray[np.float64]:
-    return np.zeros((len(task.labels.batches), task.layer.n_columns, 2))
+def _zeros(task: Task, n_sums: int = 2) -> NDArray[np.float64]:
+    return np.zeros((len(task.labels.batches), task.layer.n_columns, n_sums))
 
 
 def _add_totals(task: Task) -> Sums:
@@ -171,7 +172,7 @@ def _add_counts(task: Task) -> Sums:
 
 def _add_clipped(task: Task, ceilings: NDArray[np.float64]) -> Sums:
     dtype = count_dtype(_stored_dtype(task))
-    moments = _zeros(task)
+    moments = _zeros(task, n_sums=3)
     for strip in _strips(task, dtype):
         for coordinates in strip.batches:
             kernels.add_clipped(*coordinates, strip.batch_of, ceilings, moments)

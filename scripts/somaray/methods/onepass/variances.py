@@ -59,12 +59,13 @@ def normalised_variance(
     Parameters
     ----------
     clipped
-        Genes × 2: sum and sum of squares of the cut counts.
+        Genes × 3: sum and sum of squares of the counts that are not cut, and how many are.
     """
+    highest = ceiling(mean, deviation, n_cells)
+    total = clipped[:, 0] + clipped[:, 2] * highest
+    square = clipped[:, 1] + clipped[:, 2] * highest**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (1 / ((n_cells - 1) * np.square(deviation))) * (
-            n_cells * np.square(mean) + clipped[:, 1] - 2 * clipped[:, 0] * mean
-        )
+        return (1 / ((n_cells - 1) * np.square(deviation))) * (n_cells * np.square(mean) + square - 2 * total * mean)
 
 
 def variance_table(
