@@ -7,14 +7,16 @@ that obs claims, or from a read of the counts alone. `seurat_v3` takes moments o
 from them.
 
 Sums are in double precision and added up in a fixed order, so that for one chunk size the same bytes come out whatever the
-workers, threads and order of arrival. With a batch key there is a row of sums a batch: in a task for the batches that occur in it,
-in the driver for all.
+workers, threads and order of arrival. With a batch key there is a row of sums a batch: in a task for the batches that occur
+in it, in the driver for all.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from somaray.errors import SomarayError
 from somaray.matrix import Run
@@ -25,9 +27,11 @@ from somaray.settings import HvgSettings
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
-    from numpy.typing import NDArray
 
     from somaray.datasets.store import Source
+
+type Moments = Callable[[int, NDArray[np.bool]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""From a batch and the genes wanted to their means and variances."""
 
 
 def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client | None", phase: Any) -> "pd.DataFrame":
@@ -54,7 +58,7 @@ def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client | 
     with phase("open"):
         selection = select(source, hvg)
 
-    def read(quantity: str, **options: Any) -> Pass:
+    def read(quantity: Quantity, **options: Any) -> Pass:
         return read_x(selection, quantity, run, client, **options)
 
     if hvg.flavor.startswith("seurat_v3"):
@@ -72,7 +76,7 @@ def _seurat(selection: Selection, hvg: HvgSettings, read: Any) -> "pd.DataFrame"
     shares = read("shares")
     target = target_of(shares.totals) if hvg.target_sum is None else hvg.target_sum
 
-    def moments(batch: int, genes: "NDArray[np.bool]") -> tuple[Any, Any]:
+    def moments(batch: int, genes: NDArray[np.bool]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         sums, n_cells = shares.sums(batch)[genes], int(shares.batch_sizes[batch])
         if n_cells == 1:
             counts = (sums[:, 0] * shares.totals_of(batch)[0]).astype(shares.totals.dtype)
@@ -103,24 +107,24 @@ def _cell_ranger(selection: Selection, hvg: HvgSettings, read: Any, phase: Any) 
         # Logarithms in float32 add up exactly in double precision, Scanpy's rounding included; those in float64 do not.
         inexact = selection.normalised_dtype == np.float64
 
-        def moments(batch: int, genes: "NDArray[np.bool]") -> tuple[Any, Any]:
+        def moments(batch: int, genes: NDArray[np.bool]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             return tables.mean_and_variance(logs.sums(batch)[genes], int(logs.batch_sizes[batch]), drop_noise=inexact)
 
         return _dispersions(selection, hvg, logs, moments)
 
 
-def _dispersions(selection: Selection, hvg: HvgSettings, found: Pass, moments: Any) -> "pd.DataFrame":
+def _dispersions(selection: Selection, hvg: HvgSettings, found: Pass, moments: Moments) -> "pd.DataFrame":
     from somaray.methods.onepass import tables
 
     if not hvg.batch_key:
         every_gene = np.ones(len(selection.var_names), dtype=bool)
-        return tables.dispersion_table(*moments(0, every_gene), selection.var_names, hvg)
+        return tables.dispersion_table(moments(0, every_gene), selection.var_names, hvg)
     by_batch = []
     for batch, name in enumerate(selection.batch_names):
         expressed = found.sums(batch)[:, 0] > 0
         if not expressed.any():
             raise SomarayError(f"batch_key: no gene is expressed in batch {name!r} of obs column {hvg.batch_key!r}")
-        by_batch.append(tables.dispersion_table(*moments(batch, expressed), selection.var_names[expressed], hvg))
+        by_batch.append(tables.dispersion_table(moments(batch, expressed), selection.var_names[expressed], hvg))
     return tables.batched_dispersion_table(by_batch, selection.var_names, hvg)
 
 

@@ -129,13 +129,15 @@ def split_into_strips(ids: NDArray[np.int64], band_rows: int) -> Iterator[Strip]
     bands = ids // band_rows
     edges = np.r_[np.flatnonzero(np.r_[True, np.diff(bands) != 0]), len(ids)]
     begin = 0
-    for stop, following in zip(edges[1:], [*edges[2:], None], strict=True):
-        if following is not None:
-            span = ids[following - 1] - ids[begin] + 1
-            if following - begin <= band_rows and span > band_rows and span <= SPARSE_SPAN_BANDS * band_rows:
-                # Few enough even with the band that follows, which makes sense only where rows are far between.
-                if (following - begin) < DENSE_SHARE * span:
-                    continue
+    for stop, next_stop in zip(edges[1:], [*edges[2:], None], strict=True):
+        if next_stop is not None and _belong_together(ids[begin:next_stop], band_rows):
+            continue
         first, last = int(ids[begin]), int(ids[stop - 1])
         yield Strip(begin, int(stop), first, last, dense=(stop - begin) >= DENSE_SHARE * (last - first + 1))
         begin = int(stop)
+
+
+def _belong_together(ids: NDArray[np.int64], band_rows: int) -> bool:
+    """Whether cells of several bands are few and far enough between to be read together, by name."""
+    span = ids[-1] - ids[0] + 1
+    return bool(len(ids) <= band_rows and len(ids) < DENSE_SHARE * span and span <= SPARSE_SPAN_BANDS * band_rows)

@@ -31,7 +31,7 @@ def add_totals(rows, genes, values, first_row, cell_of, column_of, totals):
         if cell < 0 or (column_of.size and column_of[genes[i]] < 0):
             continue
         value = np.float64(values[i])
-        fine &= (value >= 0.0) & (value < np.inf)
+        fine = fine and value >= 0.0 and value < np.inf
         total += value
     if cell >= 0:
         totals[cell] += total
@@ -111,8 +111,8 @@ def add_counts(rows, genes, values, first_row, cell_of, column_of, batch_of, sum
             if column < 0:
                 continue
         value = values[i]
-        fine &= (value >= 0.0) & (value < np.inf)
-        whole &= value == np.floor(value)
+        fine = fine and value >= 0.0 and value < np.inf
+        whole = whole and value == np.floor(value)
         sums[batch, column, 0] += value
         sums[batch, column, 1] += value * value
     return fine, whole

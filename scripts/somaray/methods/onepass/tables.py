@@ -99,20 +99,21 @@ def cutoff(hvg: HvgSettings) -> Any:
 
 
 def dispersion_table(
-    mean: NDArray[np.float64], variance: NDArray[np.float64], var_names: pd.Index, hvg: HvgSettings
+    moments: tuple[NDArray[np.float64], NDArray[np.float64]], var_names: pd.Index, hvg: HvgSettings
 ) -> pd.DataFrame:
     """Scanpy's table for the flavours `seurat` and `cell_ranger`, of all cells or of one batch.
 
     Parameters
     ----------
-    mean, variance
-        Of normalised counts (`seurat`) or of their logarithms (`cell_ranger`), by gene.
+    moments
+        Means and variances of normalised counts (`seurat`) or of their logarithms (`cell_ranger`), by gene.
 
     Raises
     ------
     SomarayError
         Where Scanpy fails: genes too few or too alike to be put in bins.
     """
+    mean, variance = moments
     mean = np.where(mean == 0, 1e-12, mean)
     with np.errstate(invalid="ignore", divide="ignore"):
         dispersion = variance / mean

@@ -50,8 +50,8 @@ class Sums:
     batches
         Codes of the batches in the rows of `moments`.
     moments
-        Batches × columns × 2: sums of the quantity and of its square; for `clipped` × 3: of those values that are no higher than
-        the ceiling, and how many are higher. None for `totals`.
+        Batches × columns × 2: sums of the quantity and of its square; for `clipped` × 3: of the values that are no higher
+        than the ceiling, and how many are higher. None for `totals`.
     fine
         Whether all values are finite and not negative.
     whole

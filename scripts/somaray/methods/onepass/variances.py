@@ -98,7 +98,8 @@ def variance_table(
     keys = {"highly_variable_rank": True, "highly_variable_nbatches": False}
     if hvg.flavor == "seurat_v3_paper":
         keys = dict(reversed(keys.items()))
-    best = table.reset_index(drop=True).sort_values(list(keys), ascending=list(keys.values()), na_position="last").index
-    table["highly_variable"] = False
-    table.iloc[best[:n_top_genes], table.columns.get_loc("highly_variable")] = True
+    order = (
+        table.reset_index(drop=True).sort_values(list(keys), ascending=list(keys.values()), na_position="last").index
+    )
+    table["highly_variable"] = np.isin(np.arange(len(table)), order[:n_top_genes])
     return table if hvg.batch_key else table.drop(columns="highly_variable_nbatches")
