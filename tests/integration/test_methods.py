@@ -7,6 +7,7 @@ import pytest
 from somaray.cluster import open_client
 from somaray.datasets.prepare import prepare
 from somaray.datasets.store import Source
+from somaray.errors import SomarayError
 from somaray.matrix import Run
 from somaray.methods import in_memory, soma_dask
 from somaray.settings import DaskSettings, HvgSettings
@@ -52,7 +53,15 @@ def compute(source: Source, client, **settings):
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("name", ["pbmc3k", "pbmc_facs", "pbmc1k_citeseq"])
 def test_soma_dask_is_scanpy(name, settings, source_of, client, shared_data) -> None:
-    plain = plain_hvg(shared_data / f"{name}.h5ad", **settings)
+    try:
+        plain = plain_hvg(shared_data / f"{name}.h5ad", **settings)
+    except ValueError as error:
+        # Scanpy itself refuses: so many genes have no counts that its bins by deciles fall together.
+        if "Bin edges must be unique" not in str(error):
+            raise
+        with pytest.raises(SomarayError, match="var_filter"):
+            compute(source_of(name), client, **settings)
+        return
     assert_same_genes(compute(source_of(name), client, **settings), plain)
 
 

@@ -23,7 +23,14 @@ def test_equal_tables_agree() -> None:
 
 def test_difference_is_relative_above_one_and_absolute_below() -> None:
     assert largest_difference(table(dispersions=[1.0, np.nan, 33.0, -2.0]), table()) == pytest.approx(0.1)
-    assert largest_difference(table(dispersions_norm=[0.4, np.nan, 4.0, -1.0]), table()) == pytest.approx(0.1)
+    assert largest_difference(table(dispersions=[0.9, np.nan, 30.0, -2.0]), table()) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("difference", "agrees"), [(5e-5, True), (5e-4, False)])
+def test_normalised_dispersions_are_held_less_tightly(difference, agrees) -> None:
+    check = compare("capture", table(dispersions_norm=[0.5 + difference, np.nan, 4.0, -1.0]), table())
+    assert check.agrees is agrees
+    assert check.largest_difference == 0.0
 
 
 @pytest.mark.parametrize("by", [0.5, 2.0])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scanpy as sc
 
+from somaray.errors import SomarayError
 from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def select_genes(adata: "AnnData", hvg: HvgSettings, phase: Any) -> "pd.DataFram
     phase
         `phase(name)` brackets each step.
 
+    Raises
+    ------
+    SomarayError
+        If so many genes have no counts that Scanpy's bins by deciles (`cell_ranger`) fall together.
+
     Returns
     -------
     Scanpy's columns, one row a gene, indexed by `adata.var_names`.
@@ -49,4 +55,12 @@ def select_genes(adata: "AnnData", hvg: HvgSettings, phase: Any) -> "pd.DataFram
         with phase("log1p"):
             sc.pp.log1p(adata)
     with phase("hvg"):
-        return sc.pp.highly_variable_genes(adata, inplace=False, **scanpy_arguments(hvg))
+        try:
+            return sc.pp.highly_variable_genes(adata, inplace=False, **scanpy_arguments(hvg))
+        except ValueError as error:
+            if "Bin edges must be unique" not in str(error):
+                raise
+            raise SomarayError(
+                f"flavor {hvg.flavor}: Scanpy cannot put {adata.n_vars} genes in bins by their means, as too many have none; "
+                "leave genes without counts out by a var_filter, set batch_key (which does so), or choose another flavour"
+            ) from error

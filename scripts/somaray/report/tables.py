@@ -146,8 +146,9 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
     parts = [
         "# Agreement\n",
         "Each execution of each run gives its own table of genes; every one is held against Scanpy's on the same cells read"
-        " whole into memory. The largest difference is that of any gene's dispersions (variances for the `seurat_v3` flavours),"
-        " relative to the larger of 1 and the reference's value.\n",
+        " whole into memory. The largest difference is that of any gene's dispersions (variances for the"
+        " `seurat_v3` flavours), relative to the larger of 1 and the reference's value; normalised dispersions, which bins of"
+        " small spread enlarge, are held to 1e-4, the others to 1e-6.\n",
     ]
     header = [
         "dataset",
