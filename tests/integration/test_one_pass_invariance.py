@@ -14,7 +14,7 @@ from somaray.cluster import open_client
 from somaray.matrix import Run
 from somaray.methods.one_pass import compute_hvg
 from somaray.methods.onepass import ordered, tasks
-from somaray.records import DaskSettings, HvgSettings
+from somaray.settings import DaskSettings, HvgSettings
 from somaray.units import Parallelism
 from support.small_store import no_phase, random_counts, write_store
 

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from somaray.errors import SomarayError
 from somaray.matrix import Run
+from somaray.methods.onepass import tables, variances
 from somaray.methods.onepass.passes import Pass, read_x, target_of
 from somaray.methods.onepass.selection import RAW_SUM, Selection, select
+from somaray.methods.onepass.tasks import Quantity
 from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
@@ -71,8 +73,6 @@ def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client | 
 
 
 def _seurat(selection: Selection, hvg: HvgSettings, read: Any) -> "pd.DataFrame":
-    from somaray.methods.onepass import tables
-
     shares = read("shares")
     target = target_of(shares.totals) if hvg.target_sum is None else hvg.target_sum
 
@@ -87,8 +87,6 @@ def _seurat(selection: Selection, hvg: HvgSettings, read: Any) -> "pd.DataFrame"
 
 
 def _cell_ranger(selection: Selection, hvg: HvgSettings, read: Any, phase: Any) -> "pd.DataFrame":
-    from somaray.methods.onepass import tables
-
     target = hvg.target_sum
     if target is None and selection.claimed_totals is not None:
         target = target_of(selection.claimed_totals)
@@ -114,8 +112,6 @@ def _cell_ranger(selection: Selection, hvg: HvgSettings, read: Any, phase: Any) 
 
 
 def _dispersions(selection: Selection, hvg: HvgSettings, found: Pass, moments: Moments) -> "pd.DataFrame":
-    from somaray.methods.onepass import tables
-
     if not hvg.batch_key:
         every_gene = np.ones(len(selection.var_names), dtype=bool)
         return tables.dispersion_table(moments(0, every_gene), selection.var_names, hvg)
@@ -129,8 +125,6 @@ def _dispersions(selection: Selection, hvg: HvgSettings, found: Pass, moments: M
 
 
 def _seurat_v3(selection: Selection, hvg: HvgSettings, read: Any) -> "pd.DataFrame":
-    from somaray.methods.onepass import tables, variances
-
     batched = bool(hvg.batch_key)
     # Without batches Scanpy squares in the type of the counts, with them it adds up deviations in double precision.
     counts = read("counts", exact_squares=batched)

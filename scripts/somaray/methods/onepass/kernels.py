@@ -31,7 +31,8 @@ def add_totals(rows, genes, values, first_row, cell_of, column_of, totals):
         if cell < 0 or (column_of.size and column_of[genes[i]] < 0):
             continue
         value = np.float64(values[i])
-        fine = fine and value >= 0.0 and value < np.inf
+        if not (value >= 0.0 and value < np.inf):
+            fine = False
         total += value
     if cell >= 0:
         totals[cell] += total
@@ -111,8 +112,10 @@ def add_counts(rows, genes, values, first_row, cell_of, column_of, batch_of, sum
             if column < 0:
                 continue
         value = values[i]
-        fine = fine and value >= 0.0 and value < np.inf
-        whole = whole and value == np.floor(value)
+        if not (value >= 0.0 and value < np.inf):
+            fine = False
+        if value != np.floor(value):
+            whole = False
         sums[batch, column, 0] += value
         sums[batch, column, 1] += value * value
     return fine, whole
