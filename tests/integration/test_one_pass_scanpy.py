@@ -58,7 +58,7 @@ def scanpy(adata, hvg):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return select_genes(adata.copy(), hvg, no_phase)
-    except (ValueError, IndexError, KeyError, AttributeError) as error:
+    except (SomarayError, ValueError, IndexError, KeyError, AttributeError) as error:
         return error
 
 

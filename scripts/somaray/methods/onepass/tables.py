@@ -132,9 +132,10 @@ def dispersion_table(
             cutoff=cutoff(hvg),
         )
     except (ValueError, IndexError) as error:
+        reason = str(error).partition(":")[0]
         raise SomarayError(
-            f"flavor {hvg.flavor}: Scanpy cannot put {len(table)} genes in bins by their means ({str(error).partition(':')[0]})"
-            + ("; genes without counts have equal means: filter them out" if hvg.flavor == "cell_ranger" else "")
+            f"flavor {hvg.flavor}: Scanpy cannot put {len(table)} genes in bins by their means ({reason}); "
+            "leave genes without counts out by a var_filter, set batch_key (which does so), or choose another flavour"
         ) from error
     table.index = var_names
     return table
