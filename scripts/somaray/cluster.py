@@ -52,6 +52,7 @@ def open_client(parallelism: Parallelism, dask: DaskSettings, scratch: str | Pat
 
     threads_only = parallelism.processes == 0
     with dask_package.config.set(dask_config(dask, scratch)):
+        # Within one process nothing but HTTP listens, and an address for the rest is refused.
         options: dict[str, Any] = {} if threads_only else {"env": library_thread_environment(dask), "host": LOOPBACK}
         with (
             LocalCluster(
@@ -59,7 +60,10 @@ def open_client(parallelism: Parallelism, dask: DaskSettings, scratch: str | Pat
                 threads_per_worker=parallelism.threads,
                 processes=not threads_only,
                 memory_limit="auto" if dask.memory_management else None,
-                dashboard_address=f"{LOOPBACK}:0" if dask.dashboard else None,
+                # Dask serves HTTP with the dashboard off too, and on every address unless it is told where.
+                dashboard_address=f"{LOOPBACK}:0",
+                worker_dashboard_address=f"{LOOPBACK}:0",
+                scheduler_kwargs={"dashboard": dask.dashboard},
                 local_directory=str(scratch),
                 **options,
             ) as cluster,

@@ -72,12 +72,18 @@ class Checkout:
         """The command line that a user's `uv run snakemake …` comes down to."""
         return [sys.executable, "-m", "snakemake", *arguments]
 
+    def environment(self) -> dict[str, str]:
+        """A folder for temporary files of its own, and with it a lock of its own: a test waits for no other measurement."""
+        temporary = self.folder.parent / "tmp"
+        temporary.mkdir(exist_ok=True)
+        return {**os.environ, "PYTHONPATH": "", "TMPDIR": str(temporary)}
+
     def run(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run snakemake to its end."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": ""},
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -91,6 +97,7 @@ class Checkout:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

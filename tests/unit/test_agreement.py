@@ -57,8 +57,10 @@ def test_other_genes_selected_is_told_by_number() -> None:
     assert (check.genes_selected, check.genes_reference, check.genes_in_common) == (2, 2, 1)
 
 
-def test_genes_in_other_order_or_number_are_no_match() -> None:
-    assert compare("capture", table().iloc[::-1], table()).agrees is False
+def test_order_of_genes_is_no_difference_but_other_genes_are() -> None:
+    assert compare("capture", table().iloc[::-1], table()).agrees is True
+    renamed = table().rename(index={"a": "z"})
+    assert compare("capture", renamed, table()).agrees is False
     assert compare("capture", empty_hvg(), table()).agrees is False
 
 

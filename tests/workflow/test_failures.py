@@ -69,6 +69,7 @@ def test_failed_run_is_a_row_and_is_tried_again_alone(checkout) -> None:
 
 
 def test_killed_invocation_leaves_no_process_and_resumes_that_run(checkout) -> None:
+    checkout.configure({**ONE, "methods": ["soma-dask"]})
     running = checkout.start("--cores", "2")
     driver = wait_for_driver(checkout.folder, "tiny/soma-dask/100_0x1x1")
     done = sorted(str(path) for path in (checkout.folder / "results/hvg").rglob("*.json"))
@@ -89,6 +90,7 @@ def test_killed_invocation_leaves_no_process_and_resumes_that_run(checkout) -> N
 
 
 def test_budget_exceeded_is_a_row_with_its_figures(checkout) -> None:
+    checkout.configure({**ONE, "methods": ["soma-dask"]})
     done = checkout.run("--cores", "2", "--config", "limits={'memory': '120MiB'}", check=False)
     assert done.returncode != 0
     table = (checkout.folder / "results/tables/runs.md").read_text()
