@@ -34,7 +34,10 @@ def add_top_allocs(commands: Any) -> None:
         "-n", "--top", metavar="N", type=_positive, default=DEFAULT_TOP, help="lines a process (default: %(default)s)"
     )
     parser.add_argument(
-        "--by", choices=("total", "held"), default="total", help="which bytes rank the lines (default: %(default)s)"
+        "--by",
+        choices=("total", "held", "resident"),
+        default="total",
+        help="which bytes rank the lines (default: %(default)s)",
     )
     parser.add_argument("--process", metavar="NAME", help="one process alone, e.g. driver or worker-0")
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from somaray.errors import SomarayError
+from somaray.residency import Residency
 from somaray.settings import DaskSettings, HvgSettings, Limits, Part, ProfileSettings
 
 Status = Literal["ok", "failed", "out of memory", "out of time", "worker lost", "killed", "unsupported"]
@@ -156,7 +157,8 @@ class Place(Part, frozen=True, kw_only=True):
     `file` is named as its package's repository names it, below the source folder, e.g. `tiledbsoma/_read_iters.py` or
     `Lib/threading.py`; None where memray knows no Python frame. `package` is None where the file belongs to none.
     `total_bytes` and `n_allocations` are all there ever was there, `held_bytes` were alive at the heap's high-water mark;
-    each is None where the source does not tell.
+    `alive_bytes` were alive when the process's pages were looked at (`Residency`), and of those `resident_bytes` lay in pages
+    that the kernel had really given. Each is None where the source does not tell.
     """
 
     file: str | None
@@ -166,6 +168,8 @@ class Place(Part, frozen=True, kw_only=True):
     total_bytes: int | None
     held_bytes: int | None
     n_allocations: int | None = None
+    alive_bytes: int | None = None
+    resident_bytes: int | None = None
 
 
 class ProcessAllocations(Part, frozen=True, kw_only=True):
@@ -176,6 +180,7 @@ class ProcessAllocations(Part, frozen=True, kw_only=True):
     `blame` charges the same held bytes to the innermost line of the workflow's own layers instead.
     `rss_at_heap_peak_bytes` is the resident set at the memray sample with the largest heap, `sampled_heap_bytes` (at most the
     peak, which may fall between two samples), and `heap_peak_seconds` that sample's time since the capture began.
+    `residency` is None where pages were not looked at; `residency_note` says why.
     A `partial` capture ends where its process was killed; an `unreadable` one has no numbers, and `note` says why.
     """
 
@@ -193,6 +198,8 @@ class ProcessAllocations(Part, frozen=True, kw_only=True):
     sampled_heap_bytes: int | None = None
     places: tuple[Place, ...]
     blame: tuple[Place, ...] = ()
+    residency: Residency | None = None
+    residency_note: str = ""
 
 
 class Allocations(Record, frozen=True, kw_only=True):

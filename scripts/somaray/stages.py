@@ -46,8 +46,10 @@ def run_fingerprint(method: str) -> str:
 
 
 def capture_fingerprint(method: str) -> str:
-    """Fingerprint of a profiled execution."""
-    return run_fingerprint(method) + version_fingerprint(["memray"])
+    """Fingerprint of a profiled execution, whose pages are watched too."""
+    return (
+        run_fingerprint(method) + source_fingerprint("somaray.measure.page_watcher") + version_fingerprint(["memray"])
+    )
 
 
 def reference_fingerprint() -> str:
@@ -62,7 +64,8 @@ def agreement_fingerprint() -> str:
 
 def allocations_fingerprint() -> str:
     """Fingerprint of what summarises captures."""
-    return source_fingerprint("somaray.allocations.summarise:summarise") + version_fingerprint(["memray"])
+    entries = ("somaray.allocations.summarise:summarise", "somaray.allocations.residency")
+    return source_fingerprint(*entries) + version_fingerprint(["memray"])
 
 
 def report_fingerprint(module: str) -> str:

@@ -11,84 +11,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from somaray.measure.job import Job
 from somaray.measure.process_tree import sample, session_pids
-from somaray.measure.supervise import Order, supervise
-from somaray.provenance import provenance
-from somaray.records import Manifest, write_record
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.measure.supervise import Order
 from support import known_methods as methods
+from support.orders import order_for, run
 
-TESTS = Path(__file__).resolve().parents[1]
-SCRIPTS = TESTS.parent / "scripts"
 MIB = 2**20
 
 
 @pytest.fixture
 def order(tmp_path: Path):
     """Make an order for one of the test methods."""
-    manifest = Manifest(
-        name="none",
-        kind="soma",
-        uri="nowhere",
-        measurement="RNA",
-        layer="raw",
-        obs_filter=None,
-        var_filter=None,
-        obs_id="obs_id",
-        var_id="var_id",
-        n_obs=1000,
-        n_vars=2,
-        nnz=0,
-        stored_n_obs=1000,
-        stored_n_vars=2,
-        size_bytes=0,
-        obs_columns=(),
-        layout="census",
-        made_by="the test",
-        seconds=0.0,
-        fingerprint="",
-        tiledb={},
-        provenance=provenance(),
-    )
-    write_record(tmp_path / "manifest.json", manifest)
 
     def make(behaviour: str | None, parallelism: str | None = None, profiled: bool = False, **limits) -> Order:
-        job = Job(
-            dataset="none",
-            method="test",
-            module="support.known_methods",
-            chunk_size=None if parallelism is None else 100,
-            parallelism=parallelism,
-            manifest=str(tmp_path / "manifest.json"),
-            hvg=HvgSettings(batch_key=behaviour),
-            tiledb={},
-            dask=DaskSettings(),
-            profile=ProfileSettings() if profiled else None,
-            work_dir="",
-            capture_dir=str(tmp_path / "capture") if profiled else None,
-            hvg_path=str(tmp_path / "hvg.parquet"),
-        )
-        return Order(
-            job=job,
-            limits=Limits(**limits),
-            replicate=None if profiled else 1,
-            attempt=1,
-            memory_path=tmp_path / "memory.parquet",
-            title=behaviour or "nothing",
-            environment={
-                "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]),
-                "SOMARAY_TEST_DIR": str(tmp_path),
-            },
-        )
+        return order_for(tmp_path, "support.known_methods", behaviour, parallelism, profiled, **limits)
 
     return make
-
-
-def run(order: Order):
-    log = (order.memory_path.parent / "log").open("w")
-    with log:
-        return supervise(order, log)
 
 
 def peak_of(execution, name: str) -> int:

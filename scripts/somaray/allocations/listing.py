@@ -16,13 +16,14 @@ from somaray.records import Allocations, Execution, Place, ProcessAllocations, r
 
 @dataclass(frozen=True)
 class ProcessListing:
-    """Places of one process. A number is None where the file does not tell it."""
+    """Places of one process. A number is None where the file does not tell it; `resident_bytes` are those of the places."""
 
     name: str
     total_bytes: int | None
     heap_peak_bytes: int | None
     remark: str
     places: tuple[Place, ...]
+    resident_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,12 @@ def _allocations_listing(allocations: Allocations) -> Listing:
 def _process_listing(process: ProcessAllocations, name: str) -> ProcessListing:
     remark = {"complete": "", "partial": "partial capture: the process was killed", "unreadable": process.note}
     return ProcessListing(
-        name, process.total_bytes, process.heap_peak_bytes, remark[process.capture_status], process.places
+        name,
+        process.total_bytes,
+        process.heap_peak_bytes,
+        remark[process.capture_status],
+        process.places,
+        None if process.residency is None else process.residency.resident_bytes,
     )
 
 

@@ -1,7 +1,7 @@
 """Read a memray capture: what was allocated in all, what was held at the heap's high-water mark, by call stack.
 
-memray's reader is native code that can crash on a damaged file, so it runs in a child process; totals and the high-water
-mark are two children, side by side. Run as a program this module is that child.
+memray's reader is native code that can crash on a damaged file, so it runs in a child process; totals, the high-water mark
+and what was resident (`residency`) are three children, side by side. Run as a program this module is one of the first two.
 """
 
 import subprocess
@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from somaray.allocations.snapshots import pages_dir
 from somaray.errors import SomarayError
 
 ALL_SAMPLES = 10**9
@@ -20,7 +21,9 @@ ALL_SAMPLES = 10**9
 
 ALL_PLACES = 2**31 - 1
 
-Part = Literal["totals", "held"]
+Part = Literal["totals", "held", "resident"]
+
+NO_SNAPSHOTS = "no snapshots were taken with this capture"
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -77,27 +80,55 @@ class Held(msgspec.Struct, frozen=True):
     stacks: tuple[HeldStack, ...]
 
 
+class AliveStack(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes alive at a snapshot by one call stack, and those of them in present pages; indices into `Resident.frames`."""
+
+    stack: tuple[int, ...]
+    alive_bytes: int
+    resident_bytes: int
+
+
+class Resident(msgspec.Struct, frozen=True):
+    """What was alive at a snapshot and resident: the stacks, `other` memory by name, and a remainder sum to `rss_bytes`.
+
+    `seconds` counts from the capture's begin.
+    """
+
+    seconds: float
+    rss_bytes: int
+    alive_bytes: int
+    resident_bytes: int
+    other: dict[str, int]
+    remainder_bytes: int
+    n_snapshots: int
+    paused_seconds: float
+    frames: tuple[Frame, ...]
+    stacks: tuple[AliveStack, ...]
+
+
 class Capture(msgspec.Struct, frozen=True):
     """One capture file. `totals` is None for an aggregated capture, which keeps the high-water mark alone.
 
     `note` says where reading stopped short of the file's end, as it may where the process was killed while writing.
+    `resident` is why it is not known, where it is not.
     """
 
     path: str
     totals: Totals | None
     held: Held
     note: str
+    resident: Resident | str
 
 
 def read_captures(paths: Sequence[Path], n_jobs: int = 2) -> list[Capture | SomarayError]:
     """Read captures, `n_jobs` child processes at a time; a capture that cannot be read gives its error in its place."""
-    parts: tuple[Part, ...] = ("held", "totals")
+    parts: tuple[Part, ...] = ("held", "totals", "resident")
     with ThreadPoolExecutor(max_workers=max(n_jobs, 1)) as pool:
         answers = {(path, part): pool.submit(_read_in_child, path, part) for path in paths for part in parts}
     captures: list[Capture | SomarayError] = []
     for path in paths:
         try:
-            captures.append(_capture(path, answers[path, "held"].result(), answers[path, "totals"].result()))
+            captures.append(_capture(path, *(answers[path, part].result() for part in parts)))
         except SomarayError as error:
             captures.append(error)
     return captures
@@ -117,27 +148,34 @@ def read_capture(path: str | Path, n_jobs: int = 2) -> Capture:
     return capture
 
 
-def _capture(path: Path, held_answer: tuple[bytes, str], totals_answer: tuple[bytes, str]) -> Capture:
+def _capture(
+    path: Path, held_answer: tuple[bytes, str], totals_answer: tuple[bytes, str], resident_answer: tuple[bytes, str]
+) -> Capture:
     held = msgspec.msgpack.decode(held_answer[0], type=Held)
     note = held_answer[1] or totals_answer[1]
     if note and held.closed:
         raise SomarayError(f"{path}: damaged or cut short: its process ended it in order, but {note}")
     totals = msgspec.msgpack.decode(totals_answer[0], type=Totals | None)
-    return Capture(path=str(path), totals=totals, held=held, note=note)
+    resident = msgspec.msgpack.decode(resident_answer[0], type=Resident | str)
+    return Capture(path=str(path), totals=totals, held=held, note=note, resident=resident)
 
 
 def _read_in_child(path: Path, part: Part) -> tuple[bytes, str]:
+    if part == "resident" and not pages_dir(path).is_dir():
+        return msgspec.msgpack.encode(NO_SNAPSHOTS), ""
     if not path.is_file():
         raise SomarayError(f"{path}: {'not a file' if path.exists() else 'no such file'}, expected a memray capture")
     if path.stat().st_size == 0:
         raise SomarayError(
             f"{path}: empty; its process ended before memray wrote anything (aggregated captures do that)"
         )
-    child = subprocess.run(
-        [sys.executable, "-m", "somaray.allocations.read", part, str(path)], capture_output=True, check=False
-    )
+    program = ["somaray.allocations.residency"] if part == "resident" else ["somaray.allocations.read", part]
+    child = subprocess.run([sys.executable, "-m", *program, str(path)], capture_output=True, check=False)
     complaints = [line for line in child.stderr.decode(errors="replace").splitlines() if line.strip()]
     last = complaints[-1].removeprefix("Memray ERROR: ") if complaints else ""
+    if child.returncode and part == "resident":
+        reason = f"the join of its snapshots failed: {last or f'signal {-child.returncode}'}"
+        return msgspec.msgpack.encode(reason), ""
     if child.returncode < 0:
         raise SomarayError(f"{path}: damaged; memray's reader crashed on it (signal {-child.returncode})")
     if child.returncode:

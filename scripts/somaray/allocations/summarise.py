@@ -1,13 +1,16 @@
 """From a run's captures to `allocations.json`: each process's places by bytes, in all and at its heap's high-water mark."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from somaray.allocations.places import CPYTHON, locate
-from somaray.allocations.read import Capture, Frame, HeldStack, read_captures
+from somaray.allocations.read import Capture, Frame, Resident, read_captures
 from somaray.errors import SomarayError
 from somaray.records import Allocations, Execution, Place, ProcessAllocations, ProcessRecord, read_record
+from somaray.residency import Residency
 
 LAYERS = frozenset({"anndata", "dask", "distributed", "scanpy", "somacore", "somaray", "tiledbsoma"})
 """Packages a held byte can be blamed on: the workflow's own layers, which decide what the libraries below them do."""
@@ -61,36 +64,57 @@ def summarise_run(run_dir: str | Path, n_jobs: int = 2) -> Allocations:
 
 def leaf_places(capture: Capture) -> tuple[Place, ...]:
     """Places of a capture by the line that called the allocator, the largest total (or held) first."""
-    held: dict[Frame | None, int] = {}
-    for stack in capture.held.stacks:
-        frame = capture.held.frames[stack.stack[0]] if stack.stack else None
-        held[frame] = held.get(frame, 0) + stack.size_bytes
+    sums = _sums(capture, lambda frames, stack: frames[stack[0]] if stack else None)
     if capture.totals is None:
-        return _sorted(_place(frame, None, size) for frame, size in held.items())
+        return _sorted(_place(frame, None, own) for frame, own in sums.items())
     places = [
-        _place(line.frame, line.size_bytes, held.pop(line.frame, 0), line.n_allocations)
+        _place(line.frame, line.size_bytes, sums.pop(line.frame, _no_bytes(capture)), line.n_allocations)
         for line in capture.totals.lines
     ]
-    if held:
-        missing = next(iter(held))
+    if sums:
+        missing = next(iter(sums))
         raise SomarayError(f"{capture.path}: damaged; bytes are held by a line that never allocated: {missing}")
     return _sorted(places)
 
 
 def blamed_places(capture: Capture) -> tuple[Place, ...]:
     """Places of the held bytes by the innermost line that belongs to `LAYERS`, else by the line that allocated."""
-    held: dict[Frame | None, int] = {}
-    for stack in capture.held.stacks:
-        frame = _blamed(capture.held.frames, stack)
-        held[frame] = held.get(frame, 0) + stack.size_bytes
-    return _sorted(_place(frame, None, size) for frame, size in held.items())
+    return _sorted(_place(frame, None, own) for frame, own in _sums(capture, _blamed).items())
 
 
-def _blamed(frames: Sequence[Frame], stack: HeldStack) -> Frame | None:
-    for index in stack.stack:
+@dataclass
+class _Bytes:
+    """Of one line: what it held, and what was alive and resident at the snapshot, if there is one."""
+
+    held: int
+    alive: int | None
+    resident: int | None
+
+
+def _no_bytes(capture: Capture) -> _Bytes:
+    return _Bytes(0, None, None) if isinstance(capture.resident, str) else _Bytes(0, 0, 0)
+
+
+def _sums(
+    capture: Capture, line_of: Callable[[Sequence[Frame], Sequence[int]], Frame | None]
+) -> dict[Frame | None, _Bytes]:
+    """Sum what each line held, and had alive and resident; `line_of` gives the line of frames and a stack."""
+    sums: dict[Frame | None, _Bytes] = defaultdict(lambda: _no_bytes(capture))
+    for held in capture.held.stacks:
+        sums[line_of(capture.held.frames, held.stack)].held += held.size_bytes
+    if not isinstance(capture.resident, str):
+        for each in capture.resident.stacks:
+            own = sums[line_of(capture.resident.frames, each.stack)]
+            own.alive = (own.alive or 0) + each.alive_bytes
+            own.resident = (own.resident or 0) + each.resident_bytes
+    return sums
+
+
+def _blamed(frames: Sequence[Frame], stack: Sequence[int]) -> Frame | None:
+    for index in stack:
         if locate(frames[index].file).package in LAYERS:
             return frames[index]
-    return frames[stack.stack[0]] if stack.stack else None
+    return frames[stack[0]] if stack else None
 
 
 def _process(path: Path, record: ProcessRecord | None, capture: Capture | SomarayError) -> ProcessAllocations:
@@ -135,30 +159,28 @@ def process_allocations(capture: Capture, name: str, role: str, pid: int, *, com
         sampled_heap_bytes=capture.held.sampled_heap_bytes,
         places=leaf_places(capture),
         blame=blamed_places(capture),
+        residency=None if isinstance(capture.resident, str) else _residency(capture.resident),
+        residency_note=capture.resident if isinstance(capture.resident, str) else "",
     )
 
 
-def _place(frame: Frame | None, total: int | None, held: int, n_allocations: int | None = None) -> Place:
-    if frame is None:
-        return Place(
-            file=None,
-            function=None,
-            line=None,
-            package=None,
-            total_bytes=total,
-            held_bytes=held,
-            n_allocations=n_allocations,
-        )
-    source = locate(frame.file)
+def _place(frame: Frame | None, total: int | None, own: _Bytes, n_allocations: int | None = None) -> Place:
+    source = None if frame is None else locate(frame.file)
     return Place(
-        file=source.file,
-        function=frame.function,
-        line=frame.line,
-        package=source.package,
+        file=None if source is None else source.file,
+        function=None if frame is None else frame.function,
+        line=None if frame is None else frame.line,
+        package=None if source is None else source.package,
         total_bytes=total,
-        held_bytes=held,
+        held_bytes=own.held,
         n_allocations=n_allocations,
+        alive_bytes=own.alive,
+        resident_bytes=own.resident,
     )
+
+
+def _residency(resident: Resident) -> Residency:
+    return Residency(**{name: getattr(resident, name) for name in Residency.__struct_fields__})
 
 
 def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:

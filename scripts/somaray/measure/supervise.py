@@ -23,6 +23,7 @@ from somaray.measure.clock import EVENTS, EventReader
 from somaray.measure.job import Job
 from somaray.measure.process_tree import end_session
 from somaray.measure.progress import Progress
+from somaray.measure.standstill import continue_session
 from somaray.measure.timeline import Timeline
 from somaray.records import Execution, write_record
 from somaray.settings import Limits
@@ -127,15 +128,17 @@ def _watch(
     # If the kernel must choose whom to end, it shall be the measured program, never Snakemake or the user's shell.
     with contextlib.suppress(OSError):
         Path(f"/proc/{driver.pid}/oom_score_adj").write_text("800")
+    beside = {**os.environ, "PYTHONPATH": environment["PYTHONPATH"]}
     sampler = subprocess.Popen(
         _sampler_command(driver.pid),
-        env={**os.environ, "PYTHONPATH": environment["PYTHONPATH"]},
+        env=beside,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
         start_new_session=True,
     )
+    watching = _watch_pages(driver.pid, order.job.capture_dir, scratch, beside, log)
     assert sampler.stdout is not None
     timeline = Timeline()
     reader = threading.Thread(target=timeline.read, args=(sampler.stdout,), daemon=True)
@@ -147,9 +150,35 @@ def _watch(
         end_session(driver.pid)
         exit_code = driver.wait()
         sampler.wait()
+        watching.join()
         reader.join()
         sampler.stdout.close()
     return Observed(stopped, exit_code, timeline, [*seen, *events.new()], scratch)
+
+
+def _watch_pages(
+    session: int, capture_dir: str | None, scratch: Path, environment: dict[str, str], log: TextIO
+) -> threading.Thread:
+    """Start the watcher of pages if there is a capture, and a thread that waits for its end."""
+
+    def watch() -> None:
+        if capture_dir is not None:
+            where = ["--session", str(session), "--work-dir", str(scratch), "--capture-dir", capture_dir]
+            subprocess.run(
+                [sys.executable, "-m", "somaray.measure.page_watcher", *where],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                check=False,
+            )
+            # If it died while a process stood still, nobody else would let that one go on.
+            continue_session(session)
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    return watching
 
 
 def _sampler_command(session: int) -> list[str]:

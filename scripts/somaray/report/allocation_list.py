@@ -10,7 +10,7 @@ from somaray.records import Place
 from somaray.report.markdown import escape
 from somaray.units import format_bytes
 
-By = Literal["total", "held"]
+By = Literal["total", "held", "resident"]
 
 NO_STACK = "<stack trace unavailable>"
 
@@ -38,32 +38,36 @@ def place_label(place: Place, links: Links, *, number: bool = False) -> str:
 
 
 def top_places(places: Iterable[Place], n: int, by: By = "total") -> list[Place]:
-    """Pick the `n` largest places, by bytes ever allocated or by bytes held; places of zero bytes are left out.
+    """Pick the `n` largest places, by bytes ever allocated, held or resident; places of zero bytes are left out.
 
-    Where the totals are unknown, what is held decides.
+    Where the totals are unknown, what is held decides, and where what is resident is, none is picked by it.
     """
 
     def size(place: Place) -> int:
         first, second = place.total_bytes, place.held_bytes
         if by == "held":
             first, second = second, first
+        if by == "resident":
+            first, second = place.resident_bytes, None
         return (second if first is None else first) or 0
 
     return sorted((place for place in places if size(place)), key=size, reverse=True)[:n]
 
 
-def bytes_text(total_bytes: int | None, held_bytes: int | None) -> str:
-    """Say which number is which; a total alone stands bare, as in the notes."""
+def bytes_text(total_bytes: int | None, held_bytes: int | None, resident_bytes: int | None = None) -> str:
+    """Say which number is which; a total alone stands bare, as in the notes. Resident is told where it is known."""
     if held_bytes is None:
         return "unknown" if total_bytes is None else format_bytes(total_bytes)
     held = f"{format_bytes(held_bytes)} held at the heap's peak"
+    if resident_bytes is not None:
+        held += f", {format_bytes(resident_bytes)} resident then"
     return held if total_bytes is None else f"{format_bytes(total_bytes)} allocated in all, {held}"
 
 
 def allocation_lines(places: Iterable[Place], links: Links, top: int, by: By = "total") -> list[str]:
     """One line for each of the largest places."""
     return [
-        f"- {place_label(place, links)}: {bytes_text(place.total_bytes, place.held_bytes)}"
+        f"- {place_label(place, links)}: {bytes_text(place.total_bytes, place.held_bytes, place.resident_bytes)}"
         for place in top_places(places, top, by)
     ]
 
@@ -74,7 +78,7 @@ def process_lists(processes: Sequence[ProcessListing], links: Links, top: int, b
     for process in processes:
         lines = allocation_lines(process.places, links, top, by)
         if len(processes) > 1 or process.remark:
-            numbers = bytes_text(process.total_bytes, process.heap_peak_bytes)
+            numbers = bytes_text(process.total_bytes, process.heap_peak_bytes, process.resident_bytes)
             remark = f" ({escape(process.remark)})" if process.remark else ""
             lines = [f"**{escape(process.name)}**: {numbers}{remark}", "", *lines]
         blocks.append("\n".join(lines))

@@ -10,6 +10,7 @@ from somaray.records import Allocations, Execution, Place, ProcessAllocations
 from somaray.report.allocation_list import allocation_lines, place_label, top_places
 from somaray.report.markdown import escape, table
 from somaray.report.measured_with import measured_with
+from somaray.report.resident_lines import NEAR_THE_PEAK, resident_lines
 from somaray.report.rows import run_of
 from somaray.units import Parallelism, format_bytes, format_count, format_seconds
 
@@ -19,14 +20,13 @@ line was, and can exceed the machine's memory many times over. **Held** is what 
 process's heap (all bytes asked for and not given back, as memray sees them) was largest: it tells what the heap's peak was \
 made of. Neither is RAM: the kernel gives a page only once it is written to, so **resident**, the memory the process really \
 had at that moment, and **VmHWM**, the most it ever had, can be far below the heap, or above it by what libraries and \
-Python itself take.
+Python itself take. A line's **resident then** is exact: near the heap's peak the process was stopped for some milliseconds, \
+the kernel told which pages were present, and each allocation alive was held against them, byte by byte. What was resident \
+besides is told under the processes; `unknown` stands where the kernel did not tell, or nobody asked it in time.
 """
 
 TOP = 5
-"""Lines a list: so many of the largest totals, and of the largest held."""
-
-NEAR_THE_PEAK = 0.95
-"""Share of the heap's peak from which a sample of resident memory counts as taken at the peak."""
+"""Lines a list: so many of the largest totals, of the largest held, and of the largest resident."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str,
     if not processes:
         return "\n".join([*parts, "Nothing was captured.\n"])
     links = Links(allocations.versions if allocations else {}, refs)
-    parts.append(_process_table(processes, capture))
+    names = [_name(process, processes) for process in processes]
+    parts += [_process_table(processes, capture), resident_lines(processes, names)]
     for process in processes:
         if process.role != "worker" and process.places:
             parts += [
@@ -180,12 +181,12 @@ def _resident(process: ProcessAllocations) -> str:
 
 
 def _places(places: Sequence[Place], links: Links) -> str:
-    chosen = {*top_places(places, TOP, "total"), *top_places(places, TOP, "held")}
+    chosen = {place for by in ("total", "held", "resident") for place in top_places(places, TOP, by)}
     rows = [
-        [_cell(place, links), _bytes(place.total_bytes), _bytes(place.held_bytes)]
+        [_cell(place, links), *map(_bytes, (place.total_bytes, place.held_bytes, place.resident_bytes))]
         for place in top_places(chosen, len(chosen), "total")
     ]
-    return table(["Place", "Allocated in all", "Held at the heap's peak"], rows)
+    return table(["Place", "Allocated in all", "Held at the heap's peak", "Resident then"], rows)
 
 
 def _blame(places: Sequence[Place], links: Links) -> str:
@@ -193,10 +194,16 @@ def _blame(places: Sequence[Place], links: Links) -> str:
     if not held_bytes:
         return ""
     rows = [
-        [_cell(place, links), _bytes(place.held_bytes), f"{(place.held_bytes or 0) / held_bytes:.1%}"]
+        [
+            _cell(place, links),
+            _bytes(place.held_bytes),
+            f"{(place.held_bytes or 0) / held_bytes:.1%}",
+            _bytes(place.resident_bytes),
+        ]
         for place in top_places(places, TOP, "held")
     ]
-    body = table(["Line of Scanpy, AnnData, TileDB-SOMA, Dask or somaray", "Held at the heap's peak", "Share"], rows)
+    line = "Line of Scanpy, AnnData, TileDB-SOMA, Dask or somaray"
+    body = table([line, "Held at the heap's peak", "Share", "Resident then"], rows)
     return _details("Held, charged to the line that made the libraries below it allocate", body)
 
 
@@ -214,6 +221,8 @@ def _together(processes: Iterable[Sequence[Place]]) -> list[Place]:
             package=package,
             total_bytes=_sum(place.total_bytes for place in same),
             held_bytes=_sum(place.held_bytes for place in same),
+            alive_bytes=_sum_if_all(place.alive_bytes for place in same),
+            resident_bytes=_sum_if_all(place.resident_bytes for place in same),
         )
         for (file, function, line, package), same in sums.items()
     ]
@@ -222,6 +231,12 @@ def _together(processes: Iterable[Sequence[Place]]) -> list[Place]:
 def _sum(sizes: Iterable[int | None]) -> int | None:
     known = [size for size in sizes if size is not None]
     return sum(known) if known else None
+
+
+def _sum_if_all(sizes: Iterable[int | None]) -> int | None:
+    """What is not known of one is not known of all together."""
+    sizes = list(sizes)
+    return None if None in sizes else _sum(sizes)
 
 
 def _name(process: ProcessAllocations, processes: Sequence[ProcessAllocations]) -> str:
