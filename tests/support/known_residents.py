@@ -60,6 +60,8 @@ BEFORE_BYTES = 41 * MIB + 9
 AFTER_BYTES = 31 * MIB + 15
 # Without a Python frame, all in one place.
 IN_THREAD = ((301 * MIB + 3, 0), (62 * MIB + 2, 31 * MIB + 1), (33 * MIB + 1, 33 * MIB + 1))
+# Filled last, and more than a step: whatever is looked at after it was begun sees all the rest as it stays.
+BALLAST_BYTES = 64 * MIB
 SMALL_COUNT, SMALL_BYTES = 1000, 3001
 
 
@@ -71,7 +73,8 @@ def hold_all() -> None:
     library.take_back.argtypes = [ctypes.c_void_p]
     size = {label: asked for label, (asked, _) in HELD.items()}
 
-    gone = np.ones(BEFORE_BYTES, np.uint8)  # line: before
+    gone = np.empty(BEFORE_BYTES, np.uint8)  # line: before
+    gone[:] = 1
     time.sleep(0.1)
     del gone
 
@@ -100,8 +103,9 @@ def hold_all() -> None:
     for name, block in zip(("c-not", "c-half", "c-whole"), blocks, strict=True):
         ctypes.memset(block, 1, HELD[name][1])
     blocks += [library.give_in_thread(*sizes) for sizes in IN_THREAD]
+    ballast = bytearray(BALLAST_BYTES)
     time.sleep(SETTLE_SECONDS)
-    del array, arrays, small
+    del array, arrays, small, ballast
     for mapped in maps:
         mapped.close()
     for block in blocks:
@@ -123,7 +127,9 @@ def die_once() -> None:
     marker = os.path.join(os.environ["SOMARAY_TEST_DIR"], "died")
     array = np.empty(HELD["numpy-half"][0], np.uint8)  # line: killed
     array[: HELD["numpy-half"][1]] = 1
+    ballast = bytearray(BALLAST_BYTES)
     time.sleep(SETTLE_SECONDS)
+    del ballast
     if not os.path.exists(marker):
         open(marker, "w").close()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -6,8 +6,8 @@ STEP = 1.05
 STEP_BYTES = 32 << 20
 """On the way up, a step is so many times, and so many bytes above, the size at the last snapshot."""
 
-SETTLED = 1.005
-SETTLED_BYTES = 1 << 20
+SETTLED = 1.01
+SETTLED_BYTES = 2 << 20
 SETTLED_SECONDS = 0.03
 """A smaller rise counts once the size has not risen for so long: a buffer that was being filled is full by then."""
 

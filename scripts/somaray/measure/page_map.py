@@ -20,7 +20,9 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 _PAGEMAP_SCAN = 0xC060_6610  # _IOWR('f', 16, struct pm_scan_arg), 96 bytes
 _PRESENT, _ZERO_PAGE = 1 << 3, 1 << 5
-_REGIONS = 32_768
+_REGIONS = 512
+"""The kernel's own buffer. With more, it tells an end of its walk (`walk_end`) that it has long passed."""
+
 _PRESENT_BIT = np.uint64(1 << 63)
 _SLICE_PAGES = 1 << 19
 _KERNELS_OWN = ("[vvar]", "[vvar_vclock]", "[vsyscall]", "[uprobes]")
@@ -127,7 +129,8 @@ def _scan(descriptor: int, mappings: Mappings) -> tuple[Bytes, Bytes]:
         )
         n_regions = fcntl.ioctl(descriptor, _PAGEMAP_SCAN, arguments)
         found.append(regions[:n_regions, :2].astype(np.int64))
-        position = int(arguments.walk_end)
+        # Never back, whatever it tells.
+        position = max(int(arguments.walk_end), int(regions[n_regions - 1, 1]) if n_regions else 0)
     return _merged(np.concatenate([part[:, 0] for part in found]), np.concatenate([part[:, 1] for part in found]))
 
 
