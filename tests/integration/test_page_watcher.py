@@ -63,8 +63,9 @@ def lines_in(program: "subprocess.Popen[str]", seconds: float) -> int:
 def test_present_pages_add_up_to_the_kernels_own_count(program: "subprocess.Popen[str]", tmp_path: Path) -> None:
     capture = tmp_path / "none.bin"
     capture.write_bytes(b"records" + bytes(100))
-    snapshot = page_watcher.take(program.pid, capture)
+    snapshot, paused_seconds = page_watcher.take(program.pid, capture)
     assert snapshot is not None
+    assert paused_seconds > 0
     sizes = snapshot.ends - snapshot.starts
     assert snapshot.capture_bytes == 7
     assert len(sizes) > 2048
@@ -83,12 +84,12 @@ def test_the_older_way_of_asking_gives_the_same_pages_and_those_of_zeros(
 ) -> None:
     with stopped(program.pid, 5.0) as stands:
         assert stands
-        mappings = page_map.read_mappings(program.pid, tmp_path)
+        maps = page_map.read_pages(program.pid).maps
         descriptor = os.open(f"/proc/{program.pid}/pagemap", os.O_RDONLY)
         try:
-            old = page_map._read_entries(descriptor, mappings)
+            old = page_map._read_entries(descriptor, page_map.parse_mappings(maps))
             try:
-                new = page_map._scan(descriptor, mappings)
+                new = page_map._scan(descriptor, maps)
             except OSError:
                 pytest.skip("this kernel has no PAGEMAP_SCAN")
         finally:
@@ -124,7 +125,7 @@ def test_a_kernel_that_shows_no_page_refuses(
     program: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     none = np.empty(0, np.int64)
-    monkeypatch.setattr(page_watcher, "present_pages", lambda pid, capture: (none, none, none.astype(np.uint8)))
+    monkeypatch.setattr(page_watcher, "read_pages", lambda pid: page_map.RawPages("", none, none))
     (tmp_path / "a.bin").touch()
     with pytest.raises(PermissionError):
         page_watcher.take(program.pid, tmp_path / "a.bin")

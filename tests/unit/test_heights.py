@@ -47,6 +47,8 @@ def test_filling_is_looked_at_though_the_process_was_larger_before() -> None:
     assert step(1.0, 700 * MIB, 200 * MIB) == []
     assert step(2.0, 9000 * MIB, 210 * MIB) == ["virtual"]
     assert step(2.1, 9000 * MIB, 210 * MIB + STEP_BYTES) == ["filled"]
+    assert heights.is_leap(12_000 * MIB, 0)
+    assert not heights.is_leap(10_000 * MIB, 1000 * MIB)
     assert step(3.0, 1000 * MIB, 500 * MIB) == []
 
 

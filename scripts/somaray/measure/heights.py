@@ -36,6 +36,7 @@ class Height:
 
 
 NEAR_THE_TOP = 0.95
+LEAP = 1.25
 
 
 @dataclass
@@ -57,6 +58,12 @@ class Heights:
         if virtual_bytes >= NEAR_THE_TOP * self.virtual.highest_bytes:
             watched["filled"] = (self.filled, resident_bytes)
         return [cause for cause, (height, size_bytes) in watched.items() if height.is_new(now_seconds, size_bytes)]
+
+    def is_leap(self, virtual_bytes: int, resident_bytes: int) -> bool:
+        """Whether either size is so far above the last snapshot's that a look must not be missed; there cannot be many."""
+        return (
+            virtual_bytes >= LEAP * self.virtual.snapshot_bytes or resident_bytes >= LEAP * self.resident.snapshot_bytes
+        )
 
     def taken(self, now_seconds: float, causes: list[str], virtual_bytes: int, resident_bytes: int) -> None:
         """A snapshot was taken for these causes."""

@@ -52,51 +52,62 @@ class _ScanArguments(ctypes.Structure):
     ]
 
 
-def present_pages(pid: int, capture: Path) -> tuple[Bytes, Bytes, npt.NDArray[np.uint8]]:
-    """Starts, ends and kinds of the runs of present pages; see `Snapshot`.
+class RawPages(NamedTuple):
+    """What was read while a process stood still, to be made sense of once it goes on: the text of its mappings, and runs."""
+
+    maps: str
+    starts: Bytes
+    ends: Bytes
+
+
+def read_pages(pid: int) -> RawPages:
+    """Read a process's mappings and the runs of its present pages, in no more time than it takes.
 
     Raises
     ------
     OSError
         If the process is gone, or the kernel refuses.
     """
-    mappings = read_mappings(pid, capture)
+    maps = Path(f"/proc/{pid}/maps").read_text()
     descriptor = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
     try:
         try:
-            starts, ends = _scan(descriptor, mappings)
+            return RawPages(maps, *_scan(descriptor, maps))
         except OSError as error:
             if error.errno not in (errno.ENOTTY, errno.EINVAL):
                 raise
-            starts, ends = _read_entries(descriptor, mappings)
+            return RawPages(maps, *_read_entries(descriptor, parse_mappings(maps)))
     finally:
         os.close(descriptor)
-    return split(starts, ends, mappings)
 
 
-def read_mappings(pid: int, capture: Path) -> Mappings:
+def parse_mappings(maps: str, capture: Path | None = None) -> Mappings:
     """Mappings but the kernel's own."""
     rows = []
-    with open(f"/proc/{pid}/maps") as stream:
-        for line in stream:
-            span, access, _, _, inode, *path = line.rstrip("\n").split(maxsplit=5)
-            name = path[0] if path else ""
-            if name in _KERNELS_OWN:
-                continue
-            if name == str(capture):
-                kind = CAPTURE_WINDOW
-            elif name == "[stack]":
-                kind = STACK
-            else:
-                # Shared anonymous memory has an inode but lies in no file system.
-                in_file = (inode != "0" or name == "[vdso]") and not name.startswith("/dev/zero")
-                kind = FILE if in_file else ANONYMOUS
-            start, _, end = span.partition("-")
-            rows.append((int(start, 16), int(end, 16), kind, access[:3] != "---"))
+    for line in maps.splitlines():
+        span, access, _, _, inode, *path = line.split(maxsplit=5)
+        name = path[0] if path else ""
+        if name in _KERNELS_OWN:
+            continue
+        if name == str(capture):
+            kind = CAPTURE_WINDOW
+        elif name == "[stack]":
+            kind = STACK
+        else:
+            # Shared anonymous memory has an inode but lies in no file system.
+            in_file = (inode != "0" or name == "[vdso]") and not name.startswith("/dev/zero")
+            kind = FILE if in_file else ANONYMOUS
+        start, _, end = span.partition("-")
+        rows.append((int(start, 16), int(end, 16), kind, access[:3] != "---"))
     starts, ends, kinds, touchable = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Mappings(
         np.array(starts, np.int64), np.array(ends, np.int64), np.array(kinds, np.uint8), np.array(touchable, bool)
     )
+
+
+def present_pages(raw: RawPages, capture: Path) -> tuple[Bytes, Bytes, npt.NDArray[np.uint8]]:
+    """Starts, ends and kinds of the runs of present pages; see `Snapshot`."""
+    return split(raw.starts, raw.ends, parse_mappings(raw.maps, capture))
 
 
 def split(starts: Bytes, ends: Bytes, mappings: Mappings) -> tuple[Bytes, Bytes, npt.NDArray[np.uint8]]:
@@ -112,9 +123,11 @@ def split(starts: Bytes, ends: Bytes, mappings: Mappings) -> tuple[Bytes, Bytes,
     return starts[owned], ends[owned], mappings.kinds[owner[owned]]
 
 
-def _scan(descriptor: int, mappings: Mappings) -> tuple[Bytes, Bytes]:
+def _scan(descriptor: int, maps: str) -> tuple[Bytes, Bytes]:
     regions = np.empty((_REGIONS, 3), np.uint64)
-    position, end = int(mappings.starts[0]), int(mappings.ends[-1])
+    # vsyscall lies among the kernel's addresses, which may not be asked for.
+    last = next((line for line in reversed(maps.splitlines()) if not line.endswith("[vsyscall]")), "0-0 ")
+    position, end = 0, int(last.partition(" ")[0].partition("-")[2], 16)
     found = []
     while position < end:
         arguments = _ScanArguments(
@@ -131,7 +144,8 @@ def _scan(descriptor: int, mappings: Mappings) -> tuple[Bytes, Bytes]:
         found.append(regions[:n_regions, :2].astype(np.int64))
         # Never back, whatever it tells.
         position = max(int(arguments.walk_end), int(regions[n_regions - 1, 1]) if n_regions else 0)
-    return _merged(np.concatenate([part[:, 0] for part in found]), np.concatenate([part[:, 1] for part in found]))
+    runs = np.concatenate([np.empty((0, 2), np.int64), *found])
+    return _merged(runs[:, 0], runs[:, 1])
 
 
 def _read_entries(descriptor: int, mappings: Mappings) -> tuple[Bytes, Bytes]:

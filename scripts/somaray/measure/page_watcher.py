@@ -16,7 +16,7 @@ from pathlib import Path
 from somaray.allocations.snapshots import Snapshot, SnapshotSummary, pages_dir, write_summary
 from somaray.measure.captures import complete_marker, read_accounts
 from somaray.measure.heights import Heights
-from somaray.measure.page_map import PAGE_BYTES, present_pages
+from somaray.measure.page_map import PAGE_BYTES, present_pages, read_pages
 from somaray.measure.process_tree import session_pids
 from somaray.measure.standstill import stopped
 
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.005
 
 SLOW_POLL_SECONDS = 0.2
 PAUSE_SHARE, PAUSE_SECONDS = 0.05, 0.5
-"""Of the time a process runs it is paused for no more than this share, and this much to start with."""
+"""Of the time a process runs it is paused for no more than this share, and this much to start with; leaps come on top."""
 
 KEPT = 2
 """Snapshots kept of each cause, the highest ones, beside the first."""
@@ -50,7 +50,8 @@ class _Watched:
         now = time.monotonic()
         virtual_bytes, resident_bytes = (int(pages) * PAGE_BYTES for pages in os.pread(self.statm, 256, 0).split()[:2])
         causes = self.heights.causes(now, virtual_bytes, resident_bytes)
-        if not causes or self.paused_seconds > PAUSE_SECONDS + PAUSE_SHARE * (now - self.began_at):
+        paused_enough = self.paused_seconds > PAUSE_SECONDS + PAUSE_SHARE * (now - self.began_at)
+        if not causes or (paused_enough and not self.heights.is_leap(virtual_bytes, resident_bytes)):
             return []
         self.heights.taken(now, causes, virtual_bytes, resident_bytes)
         return causes
@@ -78,7 +79,7 @@ def run(session: int, work_dir: Path, capture_dir: Path) -> None:
     """Watch until the session has no process left or the parent is gone."""
     parent = os.getppid()
     # What is slow the first time shall not be so while a process stands still.
-    present_pages(os.getpid(), capture_dir)
+    present_pages(read_pages(os.getpid()), capture_dir)
     watched: dict[int, _Watched] = {}
     slow_due = 0.0
     while os.getppid() == parent:
@@ -117,9 +118,8 @@ def _look(process: _Watched) -> None:
             return
         process.over = complete_marker(process.capture).exists()
         if not process.over:
-            began = time.monotonic()
-            snapshot = take(process.pid, process.capture)
-            process.paused_seconds += time.monotonic() - began
+            snapshot, paused_seconds = take(process.pid, process.capture)
+            process.paused_seconds += paused_seconds
     except PermissionError as error:
         process.over = True
         process.tell(f"the kernel does not tell which pages are present ({error.strerror})")
@@ -132,25 +132,29 @@ def _look(process: _Watched) -> None:
         process.keep(snapshot, causes)
 
 
-def take(pid: int, capture: Path) -> Snapshot | None:
-    """Take a snapshot of a process that is captured; None if it did not come to a stop in time.
+def take(pid: int, capture: Path) -> tuple[Snapshot | None, float]:
+    """Take a snapshot of a process that is captured, None if it did not come to a stop in time; how long it was paused.
 
     Raises
     ------
     OSError
         If it is gone; PermissionError if the kernel does not tell.
     """
+    began = time.monotonic()
     with stopped(pid, STOP_SECONDS) as stands:
-        if not stands:
-            return None
+        # Only what must be read now is read now.
         at_seconds = time.time()
         capture_bytes = written_bytes(capture)
-        starts, ends, kinds = present_pages(pid, capture)
+        raw = read_pages(pid) if stands else None
         rss_bytes = _rss_bytes(pid)
         virtual_bytes = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * PAGE_BYTES
+    paused_seconds = time.monotonic() - began
+    if raw is None:
+        return None, paused_seconds
+    starts, ends, kinds = present_pages(raw, capture)
     if rss_bytes and not len(starts):
         raise PermissionError(0, "it shows none, though memory is resident")
-    return Snapshot(at_seconds, capture_bytes, rss_bytes, virtual_bytes, starts, ends, kinds)
+    return Snapshot(at_seconds, capture_bytes, rss_bytes, virtual_bytes, starts, ends, kinds), paused_seconds
 
 
 def written_bytes(capture: Path, block_bytes: int = 1 << 20) -> int:
