@@ -105,7 +105,8 @@ def main() -> None:
         middle = statistics.median(taken)
         print(
             f"| {name} | {middle:.2f} ({min(taken):.2f}–{max(taken):.2f}) | {x.nnz / middle / 1e6:.2f} "
-            f"| {statistics.median(cpu_seconds[name]) / x.nnz * 1e9:.0f} | {sizes[name] / x.nnz:.2f} | {baseline / middle:.1f} |"
+            f"| {statistics.median(cpu_seconds[name]) / x.nnz * 1e9:.0f} | {sizes[name] / x.nnz:.2f} "
+            f"| {baseline / middle:.1f} |"
         )
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from somaray.cluster import open_client
 from somaray.settings import DaskSettings
 from somaray.units import Parallelism
