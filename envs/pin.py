@@ -62,7 +62,7 @@ def with_pins(pyproject: str, pins: dict[str, list[str]]) -> str:
     """Put the block of pins into the text of pyproject.toml, in place of the one that stands."""
     before, _, rest = pyproject.partition(BEGIN)
     _, _, after = rest.partition(END)
-    lines = [BEGIN, "[tool.uv]"]
+    lines = [BEGIN]
     for key, requirements in pins.items():
         lines += [f"{key} = [", *(f'  "{requirement}",' for requirement in requirements), "]"]
     return "\n".join([before.rstrip("\n"), "", *lines, END, *([after.strip("\n")] if after.strip() else []), ""])

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
     from somaray.datasets.store import Source
 
-PEAK_BYTES_PER_NONZERO = 32
-"""Memory that reading X whole and picking genes takes at its peak, a non-zero: CSR counts, their transformed copy, `expm1`
-of that, and the Arrow tables before. Measured 26 (207 million non-zeros, 5.1 GiB); only used to say beforehand that a
-dataset does not fit."""
-
 
 def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client | None", phase: Any) -> "pd.DataFrame":
     """Pick genes on X held whole; `run` and `client` mean nothing here."""
