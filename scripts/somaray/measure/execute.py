@@ -66,7 +66,7 @@ def execute(job: Job) -> None:
             with clock.phase("cluster"):
                 client = stack.enter_context(open_client(parallelism, job.dask, work_dir / "dask"))
                 stack.enter_context(watched_workers(client, job.work_dir, job.capture_dir, job.profile))
-                counter = count_tasks(client, clock, getattr(module, "is_chunk_read", lambda key: False))
+                counter = count_tasks(client, clock, getattr(module, "is_chunk_read", None))
         table = module.compute_hvg(source, run, job.hvg, client, clock.phase)
         if client is not None:
             counter.write()

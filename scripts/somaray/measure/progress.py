@@ -14,11 +14,11 @@ _INTERVAL_SECONDS = 0.5
 
 
 class TaskCounter(SchedulerPlugin):
-    """Counts tasks and chunk reads in the scheduler, which lives in the driver's process."""
+    """Counts tasks in the scheduler, which lives in the driver's process, and chunk reads where the method tells them apart."""
 
     name = "somaray-tasks"
 
-    def __init__(self, clock: Clock, scheduler: Any, is_chunk_read: Callable[[Any], bool]) -> None:
+    def __init__(self, clock: Clock, scheduler: Any, is_chunk_read: Callable[[Any], bool] | None) -> None:
         self._clock = clock
         self._scheduler = scheduler
         self._is_chunk_read = is_chunk_read
@@ -30,7 +30,7 @@ class TaskCounter(SchedulerPlugin):
         if start != "processing" or finish != "memory":
             return
         self._tasks += 1
-        self._chunk_reads += self._is_chunk_read(key)
+        self._chunk_reads += self._is_chunk_read is not None and self._is_chunk_read(key)
         if time.monotonic() - self._written_at_seconds >= _INTERVAL_SECONDS:
             self.write()
 
@@ -40,10 +40,12 @@ class TaskCounter(SchedulerPlugin):
         waiting = sum(
             task.state in ("waiting", "processing", "no-worker", "queued") for task in self._scheduler.tasks.values()
         )
-        self._clock.event("tasks", done=self._tasks, waiting=waiting, chunk_reads=self._chunk_reads)
+        self._clock.event(
+            "tasks", done=self._tasks, waiting=waiting, chunk_reads=self._chunk_reads if self._is_chunk_read else None
+        )
 
 
-def count_tasks(client: Client, clock: Clock, is_chunk_read: Callable[[Any], bool]) -> TaskCounter:
+def count_tasks(client: Client, clock: Clock, is_chunk_read: Callable[[Any], bool] | None) -> TaskCounter:
     """Start counting on the scheduler of a local cluster."""
     scheduler = client.cluster.scheduler
     counter = TaskCounter(clock, scheduler, is_chunk_read)
@@ -76,8 +78,9 @@ class Progress:
     def line(self, now_seconds: float, pss_bytes_text: str) -> str:
         """One line: run, phase, chunks read, resident memory, time and expected end."""
         parts = [self._title, self.phase]
-        if self._tasks is not None and self._n_chunks:
+        if self._tasks is not None and self._tasks["chunk_reads"] is not None:
             parts.append(f"chunk reads {self._tasks['chunk_reads']} (a pass is {self._n_chunks})")
+        if self._tasks is not None:
             parts.append(f"tasks {self._tasks['done']} done, {self._tasks['waiting']} waiting")
         parts.append(pss_bytes_text)
         if self._began_at_seconds is not None:
