@@ -11,7 +11,7 @@ rule make_reference:
     conda:
         "../envs/somaray.yaml"
     # All cores, so that nothing is measured beside it.
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
         fingerprint=stages.reference_fingerprint(),

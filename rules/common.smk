@@ -15,6 +15,9 @@ from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
 
+# Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
+ALL_CORES = workflow.resource_settings.cores or 1
+
 RUN_DIR = "results/hvg/{dataset}/{method}/{setting}"
 
 

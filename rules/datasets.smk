@@ -14,7 +14,7 @@ rule ingest_dataset:
     conda:
         "../envs/somaray.yaml"
     # Writing takes every core there is, and nothing may be measured beside it.
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         entry=lambda wildcards: SETTINGS.catalogue[wildcards.dataset],
         fingerprint=lambda wildcards: stages.dataset_fingerprint(SETTINGS.catalogue[wildcards.dataset]["kind"]),

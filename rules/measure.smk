@@ -16,7 +16,7 @@ rule capture_run:
     conda:
         "../envs/somaray.yaml"
     # All cores, so that Snakemake starts nothing beside it.
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask, SETTINGS.profile),
         fingerprint=lambda wildcards: stages.capture_fingerprint(wildcards.method),
@@ -37,7 +37,7 @@ rule time_run:
     conda:
         "../envs/somaray.yaml"
     # All cores, so that Snakemake starts nothing beside it.
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask),
         fingerprint=lambda wildcards: stages.run_fingerprint(wildcards.method),

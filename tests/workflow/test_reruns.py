@@ -41,6 +41,12 @@ def test_nothing_changed_nothing_runs(checkout) -> None:
     assert checkout.planned() == []
 
 
+def test_report_and_summary_need_no_more_words(checkout) -> None:
+    checkout.run("--report", "report.html")
+    assert (checkout.folder / "report.html").stat().st_size > 100_000
+    assert "results/tables/runs.md" in checkout.run("--summary").stdout
+
+
 def test_added_chunk_size_runs_its_runs_and_tables(checkout) -> None:
     checkout.configure({**TINY, "chunk_sizes": [100, 200]})
     planned = checkout.planned()
