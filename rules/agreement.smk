@@ -15,6 +15,7 @@ rule make_reference:
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
         fingerprint=stages.reference_fingerprint(),
+        attempt=lambda wildcards: failures(f"results/reference/{wildcards.dataset}", "reference") + 1,
     script:
         "../scripts/make_reference.py"
 

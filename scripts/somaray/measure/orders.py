@@ -19,6 +19,11 @@ from somaray.registry import METHODS
 from somaray.units import format_bytes
 
 REFERENCE_METHOD = "in-memory"
+REFERENCE_EXECUTION = "reference"
+
+RETRIED = ("failed", "killed", "worker lost", "out of time")
+"""Ends of a reference that the next invocation tries to better. Out of its memory budget it would end the same again, and
+results that cannot be checked for that are no failure."""
 
 PEAK_BYTES_PER_NONZERO = 32
 """Memory that the reference takes at its peak, a non-zero: CSR counts, their transformed copy, `expm1` of that, and the Arrow
@@ -141,6 +146,8 @@ def make_reference(settings: Settings, dataset: str, manifest_path: Path, output
         )
         execution = supervise(order, log)
         reason = "" if execution.status == "ok" else f"the reference did not end well: {execution.status_text}"
+        if execution.status in RETRIED:
+            note_failure(outputs.record.parent, REFERENCE_EXECUTION)
         if execution.status == "ok":
             method, seconds = REFERENCE_METHOD, execution.wall_seconds
             genes = int(read_hvg(outputs.hvg)["highly_variable"].sum())

@@ -28,5 +28,5 @@ def summary(executions: Sequence[Execution], agreements: Sequence[Agreement]) ->
     checked = sum(check.agrees is not None for check in checks)
     return (
         f"{len(agreements)} runs, {len(executions)} executions, none failed; "
-        f"{checked} of {len(checks)} results checked against a reference, all agree\n"
+        f"{checked} of {len(checks)} results checked against a reference{', all of these agree' if checked else ''}\n"
     )
