@@ -12,6 +12,19 @@ SHIPPED = {
     "census.yaml": {"heart": "census", "lung": "census"},
     "seed_scale.yaml": {"synthetic-heart": "synthetic", "synthetic-lung": "synthetic"},
 }
+NOTES = ["soma-dask/100k_2x2x2", "soma-dask/100k_4x4x4"]
+BESIDE = {
+    "census.yaml": {},
+    "seed_scale.yaml": {
+        dataset: ["one-pass/20k_2x1x1", "one-pass/100k_2x2x2", "one-pass/100k_4x4x4"]
+        for dataset in ("synthetic-heart", "synthetic-lung")
+    },
+}
+BESIDE["seed_scale.yaml"]["synthetic-heart"] += ["soma-dask/10k_1x1x1", "soma-dask/20k_2x1x1"]
+
+
+def expected_runs(name):
+    return [f"{dataset}/{run}" for dataset in SHIPPED[name] for run in BESIDE[name].get(dataset, []) + NOTES]
 
 
 def merged_settings(root, name):
@@ -25,11 +38,9 @@ def merged_settings(root, name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_notes_four_runs(root, name):
+def test_the_notes_four_runs_and_what_stands_beside_them(root, name):
     settings = merged_settings(root, name)
-    assert [run.path for run in settings.runs] == [
-        f"{dataset}/soma-dask/{setting}" for dataset in SHIPPED[name] for setting in ("100k_2x2x2", "100k_4x4x4")
-    ]
+    assert [run.path for run in settings.runs] == expected_runs(name)
     assert {dataset: settings.catalogue[dataset]["kind"] for dataset in settings.datasets} == SHIPPED[name]
     assert settings.tiledb["sm.mem.total_budget"] == "2147483648"
     assert not settings.dask.memory_management
@@ -51,7 +62,5 @@ def test_snakemake_plans_each_run_once(root, tmp_path, name):
         (checkout.folder / "config" / file).write_text((root / "config" / file).read_text())
     done = checkout.run("--cores", "2", "--dry-run", "--nocolor", "--configfile", f"config/{name}")
     text = done.stdout + done.stderr
-    outputs = [job.output for job in announced(text)]
-    for dataset in SHIPPED[name]:
-        for setting in ("100k_2x2x2", "100k_4x4x4"):
-            assert Counter(outputs)[f"results/hvg/{dataset}/soma-dask/{setting}/capture.json"] == 1
+    outputs = Counter(job.output for job in announced(text))
+    assert [outputs[f"results/hvg/{run}/capture.json"] for run in expected_runs(name)] == [1] * len(expected_runs(name))
