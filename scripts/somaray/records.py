@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from somaray.errors import SomarayError
+from somaray.grouped import GroupBytes
 from somaray.residency import Residency
 from somaray.settings import DaskSettings, HvgSettings, Limits, Part, ProfileSettings
 
@@ -177,7 +178,8 @@ class ProcessAllocations(Part, frozen=True, kw_only=True):
 
     `places` are the lines that called the allocator; their totals sum exactly to `total_bytes`, what they held to
     `heap_peak_bytes` (but for a few bytes whose free memray missed).
-    `blame` charges the same held bytes to the innermost line of the workflow's own layers instead.
+    `blame` charges the same bytes to the innermost line of the workflow's own layers instead, and `groups` to the kind of work
+    they served, in a fixed order; the groups' held bytes sum to `heap_peak_bytes` exactly.
     `rss_at_heap_peak_bytes` is the resident set at the memray sample with the largest heap, `sampled_heap_bytes` (at most the
     peak, which may fall between two samples), and `heap_peak_seconds` that sample's time since the capture began.
     `residency` is None where pages were not looked at; `residency_note` says why.
@@ -198,6 +200,7 @@ class ProcessAllocations(Part, frozen=True, kw_only=True):
     sampled_heap_bytes: int | None = None
     places: tuple[Place, ...]
     blame: tuple[Place, ...] = ()
+    groups: tuple[GroupBytes, ...] = ()
     residency: Residency | None = None
     residency_note: str = ""
 

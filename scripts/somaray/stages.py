@@ -64,7 +64,8 @@ def agreement_fingerprint() -> str:
 
 def allocations_fingerprint() -> str:
     """Fingerprint of what summarises captures."""
-    entries = ("somaray.allocations.summarise:summarise", "somaray.allocations.residency")
+    # The last two run as programs of their own.
+    entries = ("somaray.allocations.summarise:summarise", "somaray.allocations.read", "somaray.allocations.residency")
     return source_fingerprint(*entries) + version_fingerprint(["memray"])
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from somaray.allocations.flame_graphs import write_flame_graphs
 from somaray.allocations.read import Capture, read_capture, read_captures
-from somaray.allocations.summarise import blamed_places, leaf_places
+from somaray.allocations.groups import NAMELESS, PYTHON
+from somaray.allocations.summarise import blamed_places, group_bytes, leaf_places
 from somaray.cli import main
 from somaray.errors import SomarayError
 from somaray.records import Place
@@ -124,7 +125,15 @@ def test_places_sum_to_the_process(capture: Capture) -> None:
     assert sum(place.total_bytes or 0 for place in places) == capture.totals.total_bytes
     assert sum(place.n_allocations or 0 for place in places) == capture.totals.n_allocations
     assert sum(place.held_bytes or 0 for place in places) == capture.held.heap_peak_bytes
-    assert sum(place.held_bytes or 0 for place in blamed_places(capture)) == capture.held.heap_peak_bytes
+    blamed = blamed_places(capture)
+    assert sum(place.total_bytes or 0 for place in blamed) == capture.totals.total_bytes
+    assert sum(place.held_bytes or 0 for place in blamed) == capture.held.heap_peak_bytes
+    groups = {group.name: group for group in group_bytes(capture)}
+    assert sum(group.total_bytes or 0 for group in groups.values()) == capture.totals.total_bytes
+    assert sum(group.n_allocations or 0 for group in groups.values()) == capture.totals.n_allocations
+    assert sum(group.held_bytes for group in groups.values()) == capture.held.heap_peak_bytes
+    assert (groups[PYTHON].total_bytes or 0) >= sum(TOTALS.values()) + ARRAY_BYTES
+    assert groups[NAMELESS].total_bytes is not None
     known = sum(HELD.values()) + ARRAY_BYTES
     assert known < capture.held.heap_peak_bytes < known * 1.01
 

@@ -15,7 +15,7 @@ PACKAGE = SCRIPTS / "somaray"
 
 FLOORS = (
     {"errors", "units", "bindings"},
-    {"registry", "matrix", "settings", "residency"},
+    {"registry", "matrix", "settings", "residency", "grouped"},
     {"validation", "config", "records", "fingerprints", "cluster"},
     {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages"},
     {"methods", "report"},

@@ -119,8 +119,7 @@ def _capture_listing(path: Path) -> Listing:
         provenance = read_record(record, Execution).provenance
         versions = {**provenance.versions, "python": provenance.python}
     else:
-        files = {frame.file for frame in capture.held.frames}
-        if capture.totals is not None:
-            files |= {line.frame.file for line in capture.totals.lines if line.frame is not None}
-        versions = installed_versions(files)
+        charges = [*capture.held.charges, *(capture.totals.charges if capture.totals else ())]
+        frames = {frame for each in charges for frame in (each.charge.leaf, each.charge.blame) if frame}
+        versions = installed_versions(frame.file for frame in frames)
     return Listing((_process_listing(process, path.stem),), versions)

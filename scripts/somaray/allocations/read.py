@@ -1,4 +1,4 @@
-"""Read a memray capture: what was allocated in all, what was held at the heap's high-water mark, by call stack.
+"""Read a memray capture: what was allocated in all, and what was held at the heap's high-water mark, by charge.
 
 memray's reader is native code that can crash on a damaged file, so it runs in a child process; totals, the high-water mark
 and what was resident (`residency`) are three children, side by side. Run as a program this module is one of the first two.
@@ -6,13 +6,14 @@ and what was resident (`residency`) are three children, side by side. Run as a p
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from somaray.allocations.charges import Charge, Charger, FrameTuple, add_up
 from somaray.allocations.snapshots import pages_dir
 from somaray.errors import SomarayError
 
@@ -26,42 +27,26 @@ Part = Literal["totals", "held", "resident"]
 NO_SNAPSHOTS = "no snapshots were taken with this capture"
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True):
-    """One Python frame, in memray's words."""
+class Charged(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes of one charge, and in how many allocations."""
 
-    function: str
-    file: str
-    line: int
-
-
-class LineTotal(msgspec.Struct, frozen=True, array_like=True):
-    """Everything ever allocated by one line; `frame` is None where memray knew no Python frame."""
-
-    frame: Frame | None
+    charge: Charge
     size_bytes: int
     n_allocations: int
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """All allocations of a process; the lines sum exactly to the totals."""
+    """All allocations of a process; the charges sum exactly to the totals."""
 
     total_bytes: int
     n_allocations: int
-    lines: tuple[LineTotal, ...]
-
-
-class HeldStack(msgspec.Struct, frozen=True, array_like=True):
-    """Bytes held at the high-water mark by one call stack: indices into `Held.frames`, innermost first."""
-
-    stack: tuple[int, ...]
-    size_bytes: int
-    n_allocations: int
+    charges: tuple[Charged, ...]
 
 
 class Held(msgspec.Struct, frozen=True):
     """What was alive at the heap's high-water mark.
 
-    The stacks sum to `heap_peak_bytes`, but for a few bytes whose free memray never saw and noticed when their address came
+    The charges sum to `heap_peak_bytes`, but for a few bytes whose free memray never saw and noticed when their address came
     again.
     Allocations are recorded without times, so `rss_bytes` is the resident set at the sample with the largest heap
     (`sampled_heap_bytes`, at most the peak; memray takes a sample every 10 ms), and `seconds` that sample's time since the
@@ -76,20 +61,19 @@ class Held(msgspec.Struct, frozen=True):
     seconds: float | None
     rss_bytes: int | None
     sampled_heap_bytes: int | None
-    frames: tuple[Frame, ...]
-    stacks: tuple[HeldStack, ...]
+    charges: tuple[Charged, ...]
 
 
-class AliveStack(msgspec.Struct, frozen=True, array_like=True):
-    """Bytes alive at a snapshot by one call stack, and those of them in present pages; indices into `Resident.frames`."""
+class Alive(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes of one charge alive at a snapshot, and those of them in present pages."""
 
-    stack: tuple[int, ...]
+    charge: Charge
     alive_bytes: int
     resident_bytes: int
 
 
 class Resident(msgspec.Struct, frozen=True):
-    """What was alive at a snapshot and resident: the stacks, `other` memory by name, and a remainder sum to `rss_bytes`.
+    """What was alive at a snapshot and resident: the charges, `other` memory by name, and a remainder sum to `rss_bytes`.
 
     `seconds` counts from the capture's begin.
     """
@@ -102,8 +86,7 @@ class Resident(msgspec.Struct, frozen=True):
     remainder_bytes: int
     n_snapshots: int
     paused_seconds: float
-    frames: tuple[Frame, ...]
-    stacks: tuple[AliveStack, ...]
+    charges: tuple[Alive, ...]
 
 
 class Capture(msgspec.Struct, frozen=True):
@@ -186,24 +169,32 @@ def _read_in_child(path: Path, part: Part) -> tuple[bytes, str]:
     return child.stdout, f"reading stopped early: {last}" if last.startswith("Failed to") else ""
 
 
+class _ByCharge:
+    """Stands in for the resolver that `memray stats` asks for the module of each distinct call stack.
+
+    memray sums what it answers, so that bytes by charge come out of the one fast read that gives the totals.
+    """
+
+    def __init__(self, _paths: object) -> None:
+        self._charger = Charger()
+
+    def get_module_for_stack(self, stack: Sequence[FrameTuple]) -> Charge:
+        return self._charger.charge(stack)
+
+
 def _totals(path: str) -> Totals | None:
     from memray._memray import compute_statistics
+    from memray.reporters import module_tools
 
+    # This process reads one capture and ends: nobody else meets the replaced resolver.
+    module_tools.ModuleResolver = _ByCharge  # type: ignore[misc, assignment]
     try:
         statistics = compute_statistics(path, num_largest=ALL_PLACES)
     except NotImplementedError:
         return None
-    counts = dict.fromkeys((location for location, _ in statistics.top_locations_by_count), 0)
-    sizes = dict.fromkeys((location for location, _ in statistics.top_locations_by_size), 0)
-    # One line of one function can come as several locations, if its code was compiled several times.
-    for location, count in statistics.top_locations_by_count:
-        counts[location] += count
-    for location, size in statistics.top_locations_by_size:
-        sizes[location] += size
-    lines = tuple(
-        LineTotal(_frame(location), sizes.get(location, 0), counts.get(location, 0)) for location in {**sizes, **counts}
-    )
-    return Totals(statistics.total_memory_allocated, statistics.total_num_allocations, lines)
+    by_charge: Iterable[tuple[Any, int, int]] = statistics.top_modules_by_allocation_size
+    charges = tuple(Charged(charge, size_bytes, count) for charge, count, size_bytes in by_charge)
+    return Totals(statistics.total_memory_allocated, statistics.total_num_allocations, charges)
 
 
 def _held(path: str) -> Held:
@@ -213,14 +204,13 @@ def _held(path: str) -> Held:
         samples = list(reader.get_memory_snapshots())
         sample = max(samples, key=lambda each: each.heap, default=None)
         aggregated = reader.metadata.file_format == FileFormat.AGGREGATED_ALLOCATIONS
-        frames: dict[tuple[str, str, int], int] = {}
-        sizes: dict[tuple[int, ...], int] = {}
-        counts: dict[tuple[int, ...], int] = {}
-        for record in reader.get_high_watermark_allocation_records(merge_threads=True):
-            if record.size:
-                stack = tuple(frames.setdefault(frame, len(frames)) for frame in record.stack_trace())
-                sizes[stack] = sizes.get(stack, 0) + record.size
-                counts[stack] = counts.get(stack, 0) + record.n_allocations
+        charger = Charger()
+        # Without a limit memray drops outer frames of all threads that only the main thread has.
+        sums = add_up(
+            (charger.charge(record.stack_trace(max_stacks=ALL_PLACES)), (record.size, record.n_allocations))
+            for record in reader.get_high_watermark_allocation_records(merge_threads=True)
+            if record.size
+        )
         metadata = reader.metadata
     # The header holds the end only once the capture was closed; until then, a moment just after the start.
     start_ms = metadata.start_time.timestamp() * 1000
@@ -233,13 +223,8 @@ def _held(path: str) -> Held:
         seconds=None if sample is None else max(sample.time - start_ms, 0) / 1000,
         rss_bytes=None if sample is None else sample.rss,
         sampled_heap_bytes=None if sample is None else sample.heap,
-        frames=tuple(Frame(*frame) for frame in frames),
-        stacks=tuple(HeldStack(stack, size, counts[stack]) for stack, size in sizes.items()),
+        charges=tuple(Charged(charge, *own) for charge, own in sums.items()),
     )
-
-
-def _frame(location: tuple[str, str, int]) -> Frame | None:
-    return None if location == ("<unknown>", "<unknown>", 0) else Frame(*location)
 
 
 def _main(arguments: Sequence[str]) -> int:

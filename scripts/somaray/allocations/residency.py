@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from somaray.allocations.charges import Charger, add_up
 from somaray.allocations.intervals import Addresses, MappedRanges, intersection, overlap_bytes, union
-from somaray.allocations.read import ALL_PLACES, ALL_SAMPLES, AliveStack, Frame, Resident
+from somaray.allocations.read import ALL_PLACES, ALL_SAMPLES, Alive, Resident
 from somaray.allocations.snapshots import (
     ANONYMOUS,
     CAPTURE_WINDOW,
@@ -47,7 +48,7 @@ _PADDING = bytes(64)
 """Zeros are what follows in a capture that is still written: the last record may end in some."""
 
 
-class _Alive:
+class _Blocks:
     """What is alive: address, size and stack of each allocation."""
 
     def __init__(self, records: Any) -> None:
@@ -114,22 +115,21 @@ def resident_at_snapshot(capture: Path) -> Resident | str:
         chosen = choose(alive_bytes, [each.rss_bytes for each in snapshots])
         snapshot = snapshots[chosen]
         with FileReader(starts[chosen], max_memory_records=ALL_SAMPLES) as reader:
-            alive = _Alive(reader.get_allocation_records())
-            frames, stacks = _by_stack(alive, snapshot)
+            alive = _Blocks(reader.get_allocation_records())
+            charges = _by_charge(alive, snapshot)
             began: datetime = reader.metadata.start_time
-    resident_bytes = sum(stack.resident_bytes for stack in stacks)
+    resident_bytes = sum(each.resident_bytes for each in charges)
     other = _other(alive, resident_bytes, snapshot, snapshots[0])
     return Resident(
         seconds=max(snapshot.at_seconds - began.timestamp(), 0.0),
         rss_bytes=snapshot.rss_bytes,
-        alive_bytes=sum(stack.alive_bytes for stack in stacks),
+        alive_bytes=sum(each.alive_bytes for each in charges),
         resident_bytes=resident_bytes,
         other=other,
         remainder_bytes=snapshot.rss_bytes - resident_bytes - sum(other.values()),
         n_snapshots=summary.n_snapshots,
         paused_seconds=summary.paused_seconds,
-        frames=frames,
-        stacks=stacks,
+        charges=charges,
     )
 
 
@@ -156,24 +156,21 @@ def _alive_bytes(start: Path) -> int:
     return alive_bytes
 
 
-def _by_stack(alive: _Alive, snapshot: Snapshot) -> tuple[tuple[Frame, ...], tuple[AliveStack, ...]]:
+def _by_charge(alive: _Blocks, snapshot: Snapshot) -> tuple[Alive, ...]:
     resident = overlap_bytes(alive.starts, alive.ends, snapshot.starts, snapshot.ends)
     owners, owner = np.unique(alive.owners, return_inverse=True)
     sums = [np.zeros(len(owners), np.int64) for _ in range(2)]
     for total, sizes in zip(sums, (alive.sizes, resident), strict=True):
         np.add.at(total, owner, sizes)
-    frames: dict[tuple[str, str, int], int] = {}
-    by_stack: dict[tuple[int, ...], tuple[int, int]] = {}
-    for number, alive_bytes, resident_bytes in zip(owners.tolist(), sums[0].tolist(), sums[1].tolist(), strict=True):
-        trace = alive.stacks[number].stack_trace(max_stacks=ALL_PLACES)
-        stack = tuple(frames.setdefault(frame, len(frames)) for frame in trace)
-        before = by_stack.get(stack, (0, 0))
-        by_stack[stack] = (before[0] + alive_bytes, before[1] + resident_bytes)
-    stacks = tuple(AliveStack(stack, *sizes) for stack, sizes in by_stack.items())
-    return tuple(Frame(*frame) for frame in frames), stacks
+    charger = Charger()
+    by_charge = add_up(
+        (charger.charge(alive.stacks[number].stack_trace(max_stacks=ALL_PLACES)), both)
+        for number, *both in zip(owners.tolist(), sums[0].tolist(), sums[1].tolist(), strict=True)
+    )
+    return tuple(Alive(charge, *both) for charge, both in by_charge.items())
 
 
-def _other(alive: _Alive, resident_bytes: int, snapshot: Snapshot, first: Snapshot) -> dict[str, int]:
+def _other(alive: _Blocks, resident_bytes: int, snapshot: Snapshot, first: Snapshot) -> dict[str, int]:
     """Resident bytes outside all known allocations, by what they belong to."""
     known = union(alive.starts, alive.ends)
     outside = [0] * N_KINDS

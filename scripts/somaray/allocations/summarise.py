@@ -2,18 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from somaray.allocations.charges import Charge, Frame
+from somaray.allocations.groups import GROUPS, UNSEEN
 from somaray.allocations.places import CPYTHON, locate
-from somaray.allocations.read import Capture, Frame, Resident, read_captures
+from somaray.allocations.read import Capture, Resident, read_captures
 from somaray.errors import SomarayError
+from somaray.grouped import GroupBytes
 from somaray.records import Allocations, Execution, Place, ProcessAllocations, ProcessRecord, read_record
 from somaray.residency import Residency
-
-LAYERS = frozenset({"anndata", "dask", "distributed", "scanpy", "somacore", "somaray", "tiledbsoma"})
-"""Packages a held byte can be blamed on: the workflow's own layers, which decide what the libraries below them do."""
 
 _CAPTURE_STEM = re.compile(r"(?P<name>.+?)(?:-(?P<pid>\d+))?")
 
@@ -64,57 +64,70 @@ def summarise_run(run_dir: str | Path, n_jobs: int = 2) -> Allocations:
 
 def leaf_places(capture: Capture) -> tuple[Place, ...]:
     """Places of a capture by the line that called the allocator, the largest total (or held) first."""
-    sums = _sums(capture, lambda frames, stack: frames[stack[0]] if stack else None)
-    if capture.totals is None:
-        return _sorted(_place(frame, None, own) for frame, own in sums.items())
-    places = [
-        _place(line.frame, line.size_bytes, sums.pop(line.frame, _no_bytes(capture)), line.n_allocations)
-        for line in capture.totals.lines
-    ]
-    if sums:
-        missing = next(iter(sums))
-        raise SomarayError(f"{capture.path}: damaged; bytes are held by a line that never allocated: {missing}")
-    return _sorted(places)
+    return _places(capture, lambda charge: charge.leaf)
 
 
 def blamed_places(capture: Capture) -> tuple[Place, ...]:
-    """Places of the held bytes by the innermost line that belongs to `LAYERS`, else by the line that allocated."""
-    return _sorted(_place(frame, None, own) for frame, own in _sums(capture, _blamed).items())
+    """Places by the innermost line that belongs to the workflow's layers, else by the line that allocated."""
+    return _places(capture, lambda charge: charge.blame)
+
+
+def group_bytes(capture: Capture) -> tuple[GroupBytes, ...]:
+    """What each kind of work asked for, in the groups' own order, none left out but `UNSEEN` where it is nothing."""
+    sums = _sums(capture, lambda charge: charge.group)
+    unseen_bytes = capture.held.heap_peak_bytes - sum(own.held for own in sums.values())
+    if unseen_bytes:
+        sums[UNSEEN].held = unseen_bytes
+    return tuple(
+        GroupBytes(
+            name=name,
+            total_bytes=own.total,
+            held_bytes=own.held,
+            n_allocations=own.n_allocations,
+            alive_bytes=own.alive,
+            resident_bytes=own.resident,
+        )
+        for name in GROUPS
+        if name != UNSEEN or unseen_bytes
+        for own in [sums[name]]
+    )
 
 
 @dataclass
 class _Bytes:
-    """Of one line: what it held, and what was alive and resident at the snapshot, if there is one."""
+    """Of one line or group; None is what the capture does not tell."""
 
+    total: int | None
+    n_allocations: int | None
     held: int
     alive: int | None
     resident: int | None
 
 
-def _no_bytes(capture: Capture) -> _Bytes:
-    return _Bytes(0, None, None) if isinstance(capture.resident, str) else _Bytes(0, 0, 0)
-
-
-def _sums(
-    capture: Capture, line_of: Callable[[Sequence[Frame], Sequence[int]], Frame | None]
-) -> dict[Frame | None, _Bytes]:
-    """Sum what each line held, and had alive and resident; `line_of` gives the line of frames and a stack."""
-    sums: dict[Frame | None, _Bytes] = defaultdict(lambda: _no_bytes(capture))
-    for held in capture.held.stacks:
-        sums[line_of(capture.held.frames, held.stack)].held += held.size_bytes
-    if not isinstance(capture.resident, str):
-        for each in capture.resident.stacks:
-            own = sums[line_of(capture.resident.frames, each.stack)]
-            own.alive = (own.alive or 0) + each.alive_bytes
-            own.resident = (own.resident or 0) + each.resident_bytes
+def _sums[K](capture: Capture, key_of: Callable[[Charge], K]) -> dict[K, _Bytes]:
+    """Sum a capture's numbers by what `key_of` makes of a charge."""
+    total = None if capture.totals is None else 0
+    alive = None if isinstance(capture.resident, str) else 0
+    sums: dict[K, _Bytes] = defaultdict(lambda: _Bytes(total, total, 0, alive, alive))
+    for each in () if capture.totals is None else capture.totals.charges:
+        own = sums[key_of(each.charge)]
+        own.total = (own.total or 0) + each.size_bytes
+        own.n_allocations = (own.n_allocations or 0) + each.n_allocations
+    for held in capture.held.charges:
+        sums[key_of(held.charge)].held += held.size_bytes
+    for resident in () if isinstance(capture.resident, str) else capture.resident.charges:
+        own = sums[key_of(resident.charge)]
+        own.alive = (own.alive or 0) + resident.alive_bytes
+        own.resident = (own.resident or 0) + resident.resident_bytes
     return sums
 
 
-def _blamed(frames: Sequence[Frame], stack: Sequence[int]) -> Frame | None:
-    for index in stack:
-        if locate(frames[index].file).package in LAYERS:
-            return frames[index]
-    return frames[stack[0]] if stack else None
+def _places(capture: Capture, line_of: Callable[[Charge], Frame | None]) -> tuple[Place, ...]:
+    sums = _sums(capture, line_of)
+    for frame, own in sums.items():
+        if capture.totals is not None and not own.n_allocations:
+            raise SomarayError(f"{capture.path}: damaged; bytes are held by a line that never allocated: {frame}")
+    return _sorted(_place(frame, own) for frame, own in sums.items())
 
 
 def _process(path: Path, record: ProcessRecord | None, capture: Capture | SomarayError) -> ProcessAllocations:
@@ -159,21 +172,22 @@ def process_allocations(capture: Capture, name: str, role: str, pid: int, *, com
         sampled_heap_bytes=capture.held.sampled_heap_bytes,
         places=leaf_places(capture),
         blame=blamed_places(capture),
+        groups=group_bytes(capture),
         residency=None if isinstance(capture.resident, str) else _residency(capture.resident),
         residency_note=capture.resident if isinstance(capture.resident, str) else "",
     )
 
 
-def _place(frame: Frame | None, total: int | None, own: _Bytes, n_allocations: int | None = None) -> Place:
+def _place(frame: Frame | None, own: _Bytes) -> Place:
     source = None if frame is None else locate(frame.file)
     return Place(
         file=None if source is None else source.file,
         function=None if frame is None else frame.function,
         line=None if frame is None else frame.line,
         package=None if source is None else source.package,
-        total_bytes=total,
+        total_bytes=own.total,
         held_bytes=own.held,
-        n_allocations=n_allocations,
+        n_allocations=own.n_allocations,
         alive_bytes=own.alive,
         resident_bytes=own.resident,
     )

@@ -8,6 +8,7 @@ from somaray.allocations.places import Links
 from somaray.matrix import Run
 from somaray.records import Allocations, Execution, Place, ProcessAllocations
 from somaray.report.allocation_list import allocation_lines, place_label, top_places
+from somaray.report.group_table import group_table
 from somaray.report.markdown import escape, table
 from somaray.report.measured_with import measured_with
 from somaray.report.resident_lines import NEAR_THE_PEAK, resident_lines
@@ -23,6 +24,11 @@ had at that moment, and **VmHWM**, the most it ever had, can be far below the he
 Python itself take. A line's **resident then** is exact: near the heap's peak the process was stopped for some milliseconds, \
 the kernel told which pages were present, and each allocation alive was held against them, byte by byte. What was resident \
 besides is told under the processes; `unknown` stands where the kernel did not tell, or nobody asked it in time.
+
+**What was allocated for** puts every byte into exactly one kind of work, by the innermost line of its call stack that tells \
+which: reading X inside an HVG call is reading. The rows of a process sum to all it allocated and to its heap's peak. `outside \
+Python` is what threads without a Python frame asked for, TileDB's, SOMA's and Arrow's pools, also listed as `<stack trace \
+unavailable>`.
 """
 
 TOP = 5
@@ -88,7 +94,7 @@ def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str,
         return "\n".join([*parts, "Nothing was captured.\n"])
     links = Links(allocations.versions if allocations else {}, refs)
     names = [_name(process, processes) for process in processes]
-    parts += [_process_table(processes, capture), resident_lines(processes, names)]
+    parts += [_process_table(processes, capture), group_table(processes), resident_lines(processes, names)]
     for process in processes:
         if process.role != "worker" and process.places:
             parts += [
@@ -190,21 +196,16 @@ def _places(places: Sequence[Place], links: Links) -> str:
 
 
 def _blame(places: Sequence[Place], links: Links) -> str:
-    held_bytes = sum(place.held_bytes or 0 for place in places)
-    if not held_bytes:
+    chosen = {place for by in ("total", "held", "resident") for place in top_places(places, TOP, by)}
+    if not chosen:
         return ""
     rows = [
-        [
-            _cell(place, links),
-            _bytes(place.held_bytes),
-            f"{(place.held_bytes or 0) / held_bytes:.1%}",
-            _bytes(place.resident_bytes),
-        ]
-        for place in top_places(places, TOP, "held")
+        [_cell(place, links), *map(_bytes, (place.total_bytes, place.held_bytes, place.resident_bytes))]
+        for place in top_places(chosen, len(chosen), "total")
     ]
     line = "Line of Scanpy, AnnData, TileDB-SOMA, Dask or somaray"
-    body = table([line, "Held at the heap's peak", "Share", "Resident then"], rows)
-    return _details("Held, charged to the line that made the libraries below it allocate", body)
+    body = table([line, "Allocated in all", "Held at the heap's peak", "Resident then"], rows)
+    return _details("Charged to the line that made the libraries below it allocate", body)
 
 
 def _together(processes: Iterable[Sequence[Place]]) -> list[Place]:
