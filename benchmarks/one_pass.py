@@ -28,7 +28,7 @@ from somaray.matrix import Run
 from somaray.measure.orders import Outputs, order_of
 from somaray.measure.supervise import supervise
 from somaray.records import Execution, Manifest, read_record, write_record
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.settings import HvgSettings, Limits, ProfileSettings
 from somaray.units import Parallelism, format_bytes, format_count, parse_count, parse_parallelism
 
 HVG = HvgSettings(n_top_genes=2000)
@@ -110,8 +110,6 @@ def execute(run: Run, folder: Path, repeat: int) -> Execution:
         replicates=repeat,
         hvg=HVG,
         profile=ProfileSettings(),
-        tiledb={},
-        dask=DaskSettings(),
         limits=Limits(),
         imported=(),
     )

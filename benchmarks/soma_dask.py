@@ -20,7 +20,7 @@ from somaray.matrix import Run
 from somaray.measure.orders import Outputs, order_of
 from somaray.measure.supervise import supervise
 from somaray.records import Execution, write_record
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.settings import HvgSettings, Limits, ProfileSettings
 from somaray.units import format_bytes, parse_count, parse_parallelism
 
 SCAN = """
@@ -71,8 +71,6 @@ def main() -> None:
             replicates=arguments.repeats,
             hvg=HvgSettings(n_top_genes=2000),
             profile=ProfileSettings(),
-            tiledb={},
-            dask=DaskSettings(),
             limits=Limits(),
             imported=(),
         )

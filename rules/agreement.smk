@@ -13,7 +13,7 @@ rule make_reference:
     # All cores, so that nothing is measured beside it.
     threads: ALL_CORES
     params:
-        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb),
+        settings=as_params(SETTINGS.hvg, SETTINGS.common.tiledb),
         fingerprint=stages.reference_fingerprint(),
         attempt=lambda wildcards: failures(f"results/reference/{wildcards.dataset}", "reference") + 1,
     script:

@@ -14,6 +14,7 @@ from somaray.config import load_settings
 from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
+from somaray.matrix import run_from_path
 
 # Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
 ALL_CORES = workflow.resource_settings.cores or 1
@@ -54,6 +55,11 @@ def every_run(*files):
     return [f"results/hvg/{run.path}/{file}" for run in SETTINGS.runs for file in files]
 
 
+def run_of(wildcards):
+    """The run that a rule's wildcards name."""
+    return run_from_path(f"{wildcards.dataset}/{wildcards.method}/{wildcards.setting}")
+
+
 def as_params(*records):
-    """Records as plain values, which Snakemake can keep and compare."""
-    return [msgspec.to_builtins(record) for record in records]
+    """Records as plain values, which Snakemake can keep and compare, whatever the order of keys in the configuration."""
+    return [msgspec.to_builtins(record, order="sorted") for record in records]

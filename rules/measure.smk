@@ -18,7 +18,7 @@ rule capture_run:
     # All cores, so that Snakemake starts nothing beside it.
     threads: ALL_CORES
     params:
-        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask, SETTINGS.profile),
+        settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
         fingerprint=lambda wildcards: stages.capture_fingerprint(wildcards.method),
         attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), "capture") + 1,
     script:
@@ -39,7 +39,7 @@ rule time_run:
     # All cores, so that Snakemake starts nothing beside it.
     threads: ALL_CORES
     params:
-        settings=as_params(SETTINGS.hvg, SETTINGS.tiledb, SETTINGS.dask),
+        settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards))),
         fingerprint=lambda wildcards: stages.run_fingerprint(wildcards.method),
         attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), f"timing-{wildcards.replicate}") + 1,
     script:

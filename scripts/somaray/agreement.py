@@ -124,6 +124,7 @@ def check_run(
         method=run.method,
         chunk_size=run.chunk_size,
         parallelism=None if run.parallelism is None else str(run.parallelism),
+        variant=run.variant,
         reference=reference.method,
         checks=tuple(checks),
     )

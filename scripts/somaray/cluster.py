@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 
-_LIBRARY_THREAD_VARIABLES = (
+LIBRARY_THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -29,7 +29,7 @@ def library_thread_environment(dask: DaskSettings) -> dict[str, str]:
     Snakemake sets them to a job's `threads` and Dask's workers inherit that, save numba's: a hidden axis of parallelism.
     They must be in the environment before the libraries are imported.
     """
-    return {variable: str(dask.library_threads) for variable in _LIBRARY_THREAD_VARIABLES}
+    return {variable: str(dask.library_threads) for variable in LIBRARY_THREAD_VARIABLES}
 
 
 def dask_config(dask: DaskSettings, scratch: str | Path) -> dict[str, Any]:

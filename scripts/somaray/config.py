@@ -1,37 +1,55 @@
 """From the merged YAML mapping to validated settings, with errors that name file, key, value and what is allowed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import Any
 
 from somaray.errors import SomarayError
-from somaray.matrix import Run, expand
+from somaray.matrix import DEFAULT, Run, Variant, expand
 from somaray.registry import METHODS
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.run_settings import reaching, run_settings, tiledb_settings
+from somaray.settings import HvgSettings, Limits, ProfileSettings, RunSettings
 from somaray.units import parse_bytes, parse_count, parse_parallelism, parse_seconds
 from somaray.validation import Key, Origins, load_schema, validate
+from somaray.variants import read_variants
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the rules need, checked and with defaults filled in."""
+    """Everything the rules need, checked and with defaults filled in.
+
+    `common` are the settings of all runs, `variants` those that runs of each variant have.
+    """
 
     catalogue: Mapping[str, Mapping[str, Any]]
     runs: tuple[Run, ...]
     replicates: int
     hvg: HvgSettings
     profile: ProfileSettings
-    tiledb: Mapping[str, str]
-    dask: DaskSettings
     limits: Limits
     imported: tuple[str, ...]
+    common: RunSettings = field(default_factory=RunSettings)
+    variants: Mapping[str, RunSettings] = field(default_factory=dict)
 
     @property
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that runs need, sorted."""
         return tuple(sorted({run.dataset for run in self.runs}))
+
+    def of(self, run: Run) -> RunSettings:
+        """Settings of one run: its variant's, without what means nothing to its method.
+
+        Raises
+        ------
+        SomarayError
+            If there is no such variant.
+        """
+        known = {DEFAULT: self.common, **self.variants}
+        if run.variant not in known:
+            raise SomarayError(f"{run.path}: unknown variant {run.variant!r}: expected one of {', '.join(known)}")
+        return reaching(known[run.variant], METHODS[run.method].unaffected_by)
 
 
 def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Settings:
@@ -51,10 +69,11 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
     """
     origins = Origins(files)
     config = validate(load_schema(), config, origins)
-    config["tiledb"] = _tiledb_settings(config["tiledb"], ("tiledb",), origins)
+    common = run_settings(config, (), origins)
+    axis, variants = read_variants(config["variants"], common, origins)
     for name, entry in config["catalogue"].items():
         if "tiledb" in entry:
-            entry["tiledb"] = _tiledb_settings(entry["tiledb"], ("catalogue", name, "tiledb"), origins)
+            entry["tiledb"] = tiledb_settings(entry["tiledb"], ("catalogue", name, "tiledb"), origins)
         for key in ("n_obs", "n_vars"):
             if key in entry:
                 entry[key] = _parse(parse_count, entry[key], ("catalogue", name, key), origins)
@@ -62,14 +81,14 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
     _check_hvg(hvg, config["methods"], origins)
     return Settings(
         catalogue=config["catalogue"],
-        runs=_runs(config, origins),
+        runs=_runs(config, axis, origins),
         replicates=config["replicates"],
         hvg=hvg,
         profile=ProfileSettings(**config["profile"]),
-        tiledb=config["tiledb"],
-        dask=DaskSettings(**config["dask"]),
         limits=_limits(config["limits"], origins),
         imported=_imported(config["imported"], origins),
+        common=common,
+        variants=variants,
     )
 
 
@@ -90,17 +109,26 @@ def _parse(parser: Any, value: Any, key: Key, origins: Origins) -> Any:
         raise origins.error(key, str(error)) from error
 
 
-def _runs(config: Mapping[str, Any], origins: Origins) -> tuple[Run, ...]:
+def _patterns(config: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
+    """Every partial match of runs, with its key: those of `exclude`, and those of variants."""
+    for index, pattern in enumerate(config["exclude"]):
+        yield ("exclude", index), pattern
+    for name, variant in config["variants"].items():
+        for index, pattern in enumerate((variant or {}).get("only", ())):
+            yield ("variants", name, "only", index), pattern
+
+
+def _runs(config: Mapping[str, Any], axis: Sequence[Variant], origins: Origins) -> tuple[Run, ...]:
     catalogue = ", ".join(config["catalogue"]) or "none"
-    excluded = list(enumerate(config["exclude"]))
+    patterns = list(_patterns(config))
     datasets: list[tuple[Key, str]] = [(("datasets", index), name) for index, name in enumerate(config["datasets"])]
     datasets += [(("runs", name), name) for name in config["runs"]]
-    datasets += [(("exclude", index, "dataset"), entry["dataset"]) for index, entry in excluded if "dataset" in entry]
+    datasets += [((*key, "dataset"), pattern["dataset"]) for key, pattern in patterns if "dataset" in pattern]
     for key, name in datasets:
         if name not in config["catalogue"]:
             raise origins.error(key, f"unknown dataset {name!r}: expected one of the catalogue's: {catalogue}")
     methods: list[tuple[Key, str]] = [(("methods", index), name) for index, name in enumerate(config["methods"])]
-    methods += [(("exclude", index, "method"), entry["method"]) for index, entry in excluded if "method" in entry]
+    methods += [((*key, "method"), pattern["method"]) for key, pattern in patterns if "method" in pattern]
     for key, name in methods:
         if name not in METHODS:
             raise origins.error(key, f"unknown method {name!r}: expected one of {', '.join(METHODS)}")
@@ -108,14 +136,18 @@ def _runs(config: Mapping[str, Any], origins: Origins) -> tuple[Run, ...]:
         section: [_parse(parser, value, (section, index), origins) for index, value in enumerate(config[section])]
         for section, parser in (("chunk_sizes", parse_count), ("parallelism", parse_parallelism))
     }
-    for index, entry in excluded:
+    variants = {DEFAULT, *config["variants"]}
+    for key, pattern in patterns:
         for part, parser in (("chunk_size", parse_count), ("parallelism", parse_parallelism)):
-            if part in entry:
-                _parse(parser, entry[part], ("exclude", index, part), origins)
+            if part in pattern:
+                _parse(parser, pattern[part], (*key, part), origins)
+        if pattern.get("variant", DEFAULT) not in variants:
+            known = ", ".join(sorted(variants))
+            raise origins.error((*key, "variant"), f"unknown variant {pattern['variant']!r}: expected one of {known}")
     for dataset, names in config["runs"].items():
         for index, name in enumerate(names):
             _parse(
-                lambda text, of=dataset: expand([], config["methods"], [], [], [], {of: [text]}),
+                lambda text, of=dataset: expand([], config["methods"], [], [], [], {of: [text]}, axis),
                 name,
                 ("runs", dataset, index),
                 origins,
@@ -127,6 +159,7 @@ def _runs(config: Mapping[str, Any], origins: Origins) -> tuple[Run, ...]:
         lists["parallelism"],
         config["exclude"],
         config["runs"],
+        axis,
     )
     if not runs:
         raise origins.error((), "no run is left: expected datasets, methods, chunk_sizes and parallelism, or runs")
@@ -168,28 +201,3 @@ def _limits(limits: Mapping[str, Any], origins: Origins) -> Limits:
 
 AUTO_MEMORY_BYTES = -1
 """Stands for `auto`: the host that measures works it out, since it may be another than the one that plans."""
-
-
-def _tiledb_settings(settings: Mapping[str, Any], key: Key, origins: Origins) -> dict[str, str]:
-    """TileDB takes strings; sizes with a unit become bytes, booleans its own words."""
-    secret = next(
-        (name for name in settings if "secret" in name or "session_token" in name or "access_key" in name), None
-    )
-    if secret:
-        raise origins.error(
-            (*key, secret),
-            "credentials do not belong in a configuration: expected them in the environment (AWS_ACCESS_KEY_ID, …)",
-        )
-    return {name: _tiledb_value(value) for name, value in settings.items()}
-
-
-def _tiledb_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = str(value)
-    if text[:1].isdigit() and text.upper().endswith("B"):
-        try:
-            return str(parse_bytes(text))
-        except SomarayError:
-            return text
-    return text

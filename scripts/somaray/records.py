@@ -1,28 +1,31 @@
 """The JSON files the pipeline writes: one frozen, strictly read structure each, units in the names.
 
 Every file carries `schema_version`. A field is never given a new meaning; when a structure changes, its version grows and
-`UPGRADES` turns the older form into the newer one, so that results of earlier versions stay readable.
+`UPGRADES` in `record_files` turns the older form into the newer one, so that results of earlier versions stay readable.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import msgspec
-
-from somaray.errors import SomarayError
 from somaray.grouped import GroupBytes
+
+# Whoever has to do with records finds reading and writing them here too.
+from somaray.record_files import Record as Record
+from somaray.record_files import read_record as read_record
+from somaray.record_files import write_record as write_record
 from somaray.residency import Residency
 from somaray.settings import DaskSettings, HvgSettings, Limits, Part, ProfileSettings
 
 Status = Literal["ok", "failed", "out of memory", "out of time", "worker lost", "killed", "unsupported"]
 
 
-class Record(Part, frozen=True, kw_only=True):
-    """A whole JSON file."""
+class RunRecord(Record, frozen=True, kw_only=True):
+    """A file about one run, which it names by its point of the matrix."""
 
-    VERSION: ClassVar[int] = 1
-    schema_version: int = 1
+    dataset: str
+    method: str
+    chunk_size: int | None
+    parallelism: str | None
+    variant: str = "default"
 
 
 class Host(Part, frozen=True, kw_only=True):
@@ -106,18 +109,17 @@ class ProcessRecord(Part, frozen=True, kw_only=True):
     capture_status: Literal["complete", "partial"] | None = None
 
 
-class Execution(Record, frozen=True, kw_only=True):
+class Execution(RunRecord, frozen=True, kw_only=True):
     """`capture.json` and `timing/N.json`: one execution of a run, profiled or not, ended well or badly.
 
     `wall_seconds` runs from the start of the first phase to the end of the last; `replicate` is None for the capture.
     `peak_pss_bytes` is the largest sum over all processes alive at one sample. CPU seconds and bytes read leave out what
     starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes together.
+    `tiledb`, `dask` and the columns read (None: all) are the run's own, its variant's laid over those of all runs.
     """
 
-    dataset: str
-    method: str
-    chunk_size: int | None
-    parallelism: str | None
+    VERSION: ClassVar[int] = 2
+    schema_version: int = 2
     replicate: int | None
     attempt: int
     status: Status
@@ -137,6 +139,8 @@ class Execution(Record, frozen=True, kw_only=True):
     hvg: HvgSettings
     tiledb: dict[str, str]
     dask: DaskSettings
+    obs_columns: tuple[str, ...] | None = None
+    var_columns: tuple[str, ...] | None = None
     profile: ProfileSettings | None
     environment: dict[str, str]
     provenance: Provenance
@@ -205,13 +209,11 @@ class ProcessAllocations(Part, frozen=True, kw_only=True):
     residency_note: str = ""
 
 
-class Allocations(Record, frozen=True, kw_only=True):
+class Allocations(RunRecord, frozen=True, kw_only=True):
     """`allocations.json`: the captures of one run, by process and place."""
 
-    dataset: str
-    method: str
-    chunk_size: int | None
-    parallelism: str | None
+    VERSION: ClassVar[int] = 2
+    schema_version: int = 2
     n_obs: int
     status: Status
     profile: ProfileSettings
@@ -243,56 +245,10 @@ class AgreementCheck(Part, frozen=True, kw_only=True):
     largest_difference: float | None
 
 
-class Agreement(Record, frozen=True, kw_only=True):
+class Agreement(RunRecord, frozen=True, kw_only=True):
     """`agreement.json`: every result of one run held against the reference."""
 
-    dataset: str
-    method: str
-    chunk_size: int | None
-    parallelism: str | None
+    VERSION: ClassVar[int] = 2
+    schema_version: int = 2
     reference: str | None
     checks: tuple[AgreementCheck, ...]
-
-
-UPGRADES: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""(record name, version) to the function that turns that version into the next."""
-
-
-def write_record(path: str | Path, record: Record) -> None:
-    """Write a record as indented JSON, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-    temporary.replace(path)
-
-
-def read_record[R: Record](path: str | Path, kind: type[R]) -> R:
-    """Read a record strictly.
-
-    Raises
-    ------
-    SomarayError
-        If the file is missing, is not JSON, lacks or adds a field, or is of a newer version.
-    """
-    try:
-        raw = msgspec.json.decode(Path(path).read_bytes())
-    except FileNotFoundError as error:
-        raise SomarayError(f"{path}: no such file, expected a {kind.__name__} record") from error
-    except msgspec.DecodeError as error:
-        raise SomarayError(f"{path}: not JSON ({error})") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("schema_version"), int):
-        raise SomarayError(f"{path}: not a {kind.__name__} record: schema_version is missing")
-    version = raw["schema_version"]
-    while version < kind.VERSION:
-        upgrade = UPGRADES.get((kind.__name__, version))
-        if upgrade is None:
-            raise SomarayError(f"{path}: schema_version {version} is unknown, expected {kind.VERSION}")
-        raw = {**upgrade(raw), "schema_version": version + 1}
-        version += 1
-    if version > kind.VERSION:
-        raise SomarayError(f"{path}: schema_version {version} is newer than {kind.VERSION}, the newest known here")
-    try:
-        return msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:
-        raise SomarayError(f"{path}: not a {kind.__name__} record: {error}") from error

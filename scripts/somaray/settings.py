@@ -33,6 +33,20 @@ class DaskSettings(Part, frozen=True, kw_only=True):
     config: dict[str, Any] = {}
 
 
+class RunSettings(Part, frozen=True, kw_only=True):
+    """What one run is executed with beside HVG and limits: the settings of all runs, its variant's laid over them.
+
+    `environment` are variables of the measured program and its Dask workers. `obs_columns` and `var_columns` are those read
+    into an AnnData, beside the ones that a method needs; None reads all.
+    """
+
+    tiledb: dict[str, str] = {}
+    dask: DaskSettings = DaskSettings()
+    environment: dict[str, str] = {}
+    obs_columns: tuple[str, ...] | None = None
+    var_columns: tuple[str, ...] | None = None
+
+
 class ProfileSettings(Part, frozen=True, kw_only=True):
     """What memray watches in a capture."""
 

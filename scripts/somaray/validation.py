@@ -63,7 +63,22 @@ def load_schema() -> Mapping[str, Any]:
     schema = yaml.safe_load((SCHEMA_DIR / "config.schema.yaml").read_text())
     catalogue = yaml.safe_load((SCHEMA_DIR / "datasets.schema.yaml").read_text())
     schema["properties"]["catalogue"] = {key: value for key, value in catalogue.items() if key != "$schema"}
+    variant = schema["properties"]["variants"]["additionalProperties"]["properties"]
+    for name in variant:
+        if name in schema["properties"]:
+            variant[name] = _without_defaults(schema["properties"][name])
+    pattern = schema["properties"]["exclude"]["items"]
+    keys = {name: described for name, described in pattern["properties"].items() if name != "variant"}
+    variant["only"]["items"] = {**pattern, "properties": keys}
     return schema
+
+
+def _without_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same setting where it is laid over another: what is not said there stays as it is below."""
+    copy = {key: value for key, value in schema.items() if key != "default"}
+    if "properties" in copy:
+        copy["properties"] = {name: _without_defaults(inner) for name, inner in copy["properties"].items()}
+    return copy
 
 
 def validate(schema: Mapping[str, Any], value: Any, origins: Origins) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from somaray.allocations.flame_graphs import write_flame_graphs
-from somaray.allocations.read import Capture, read_capture, read_captures
 from somaray.allocations.groups import NAMELESS, PYTHON
+from somaray.allocations.read import Capture, read_capture, read_captures
 from somaray.allocations.summarise import blamed_places, group_bytes, leaf_places
 from somaray.cli import main
 from somaray.errors import SomarayError

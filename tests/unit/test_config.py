@@ -7,7 +7,7 @@ import yaml
 
 from somaray.config import AUTO_MEMORY_BYTES, load_settings
 from somaray.errors import SomarayError
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings, RunSettings
 from somaray.validation import Origins, dotted, load_schema
 
 BASE = """
@@ -49,10 +49,10 @@ def test_defaults_are_filled_in(load):
     settings = load()
     assert settings.replicates == 3
     assert settings.hvg == HvgSettings()
-    assert settings.dask == DaskSettings()
+    assert settings.common == RunSettings(dask=DaskSettings())
+    assert settings.variants == {"default": settings.common}
     assert settings.profile == ProfileSettings()
     assert settings.limits == Limits(memory_bytes=AUTO_MEMORY_BYTES, time_seconds=None)
-    assert settings.tiledb == {}
     assert settings.imported == ()
     assert settings.catalogue["a"] == {
         "kind": "synthetic", "n_obs": 20_000, "n_vars": 1000, "nnz_per_obs": 100, "seed": 0, "layout": "census",
@@ -78,7 +78,7 @@ def test_the_mapping_that_was_given_is_left_alone():
 def test_every_key_has_a_description():
     def check(schema, key):
         for name, described in schema.get("properties", {}).items():
-            described_elsewhere = (key and key[0] == "exclude") or "const" in described
+            described_elsewhere = {"exclude", "only"}.intersection(key) or "const" in described
             assert described_elsewhere or described.get("description"), (*key, name)
             check(described, (*key, name))
         for form in schema.get("oneOf", []):
@@ -111,7 +111,7 @@ def test_sizes_and_switches_of_tiledb_become_its_own_text(load):
     settings = load(
         "tiledb: {soma.init_buffer_bytes: 1GiB, sm.mem.total_budget: 2147483648, sm.a: true, sm.b: 1.5, sm.c: 16 kB, sm.d: B}"
     )
-    assert settings.tiledb == {
+    assert settings.common.tiledb == {
         "soma.init_buffer_bytes": "1073741824",
         "sm.mem.total_budget": "2147483648",
         "sm.a": "true",

@@ -15,8 +15,8 @@ PACKAGE = SCRIPTS / "somaray"
 
 FLOORS = (
     {"errors", "units", "bindings"},
-    {"registry", "matrix", "settings", "residency", "grouped"},
-    {"validation", "config", "records", "fingerprints", "cluster"},
+    {"registry", "matrix", "settings", "residency", "record_files", "grouped"},
+    {"validation", "config", "run_settings", "variants", "records", "fingerprints", "cluster"},
     {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages"},
     {"methods", "report"},
     {"measure", "cli"},

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from somaray.errors import SomarayError
-from somaray.matrix import WHOLE, Run, expand, parse_setting, run_from_path
+from somaray.matrix import DEFAULT, WHOLE, Run, Variant, expand, parse_setting, run_from_path
 from somaray.registry import METHODS
 from somaray.units import Parallelism, parse_parallelism
 
@@ -15,8 +15,9 @@ UNCHUNKED = "in-memory"
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 layouts = st.builds(Parallelism, st.integers(0, 64), st.integers(1, 64), st.integers(1, 64))
 chunk_sizes = st.integers(1, 10**7)
-chunked_runs = st.builds(Run, names, st.just(CHUNKED), chunk_sizes, layouts)
-whole_runs = st.builds(Run, names, st.just(UNCHUNKED))
+variants = st.just(DEFAULT) | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,12}", fullmatch=True)
+chunked_runs = st.builds(Run, names, st.just(CHUNKED), chunk_sizes, layouts, variants)
+whole_runs = st.builds(Run, names, st.just(UNCHUNKED), st.none(), st.none(), variants)
 
 
 def paths(runs):
@@ -38,8 +39,26 @@ def test_paths_keep_the_notes_names():
     assert Run("heart", UNCHUNKED).path == "heart/in-memory/whole"
 
 
+def test_a_variant_is_the_last_part_of_a_path():
+    assert Run("heart", CHUNKED, 100_000, Parallelism(4, 4, 4), "small-buffers").setting == "100k_4x4x4_small-buffers"
+    assert Run("heart", UNCHUNKED, variant="v1.2").setting == "whole_v1.2"
+    # A name may look like a setting and is none.
+    assert run_from_path("heart/in-memory/whole_4x4x4") == Run("heart", UNCHUNKED, variant="4x4x4")
+
+
 @pytest.mark.parametrize(
-    "path", ["heart", "heart/soma-dask", "a/b/c/d", "heart/soma-dask/100k", "heart/soma-dask/4x4x4"]
+    "path",
+    [
+        "heart",
+        "heart/soma-dask",
+        "a/b/c/d",
+        "heart/soma-dask/100k",
+        "heart/soma-dask/4x4x4",
+        "heart/soma-dask/100k_4x4x4_a_b",
+        "heart/soma-dask/100k_4x4x4_",
+        "heart/in-memory/whole_a_b",
+        "heart/in-memory/whole_ä",
+    ],
 )
 def test_a_path_of_another_shape_is_named(path):
     with pytest.raises(SomarayError, match="is not a run: expected"):
@@ -144,5 +163,88 @@ def test_a_wrong_named_run_is_told(name, message):
 
 
 def test_whole_is_the_setting_without_chunks():
-    assert parse_setting(WHOLE) == (None, None)
-    assert parse_setting("100k_0x4x2") == (100_000, Parallelism(0, 4, 2))
+    assert parse_setting(WHOLE) == (None, None, DEFAULT)
+    assert parse_setting("100k_0x4x2") == (100_000, Parallelism(0, 4, 2), DEFAULT)
+
+
+SMALL = Variant("small-buffers", frozenset({"tiledb"}))
+ONE_COLUMN = Variant("one-column", frozenset({"obs_columns"}))
+SPILLING = Variant("spilling", frozenset({"dask"}))
+AXES = (["a"], [CHUNKED, UNCHUNKED, "one-pass"], [10, 20], [Parallelism(1, 1, 1)])
+
+
+def variants_of(runs, method):
+    return {run.variant for run in runs if run.method == method}
+
+
+def test_a_variant_multiplies_the_methods_it_reaches():
+    runs = expand(*AXES, variants=[Variant(), SMALL, ONE_COLUMN, SPILLING])
+    assert variants_of(runs, CHUNKED) == {DEFAULT, "small-buffers", "one-column", "spilling"}
+    assert variants_of(runs, UNCHUNKED) == {DEFAULT, "small-buffers", "one-column"}
+    assert variants_of(runs, "one-pass") == {DEFAULT, "small-buffers", "spilling"}
+    assert len(runs) == 2 * 4 + 3 + 2 * 3
+
+
+def test_library_threads_reach_processes_without_dask():
+    assert Variant("x", frozenset({"dask", "library_threads"})).reaches(UNCHUNKED)
+
+
+def test_an_empty_variant_repeats_every_run():
+    runs = expand(*AXES, variants=[Variant(), Variant("again")])
+    assert {run.setting for run in runs if run.variant == "again"} == {
+        "10_1x1x1_again",
+        "20_1x1x1_again",
+        "whole_again",
+    }
+    assert len(runs) == 2 * len(expand(*AXES))
+
+
+def test_without_the_default_a_method_that_no_variant_reaches_still_runs():
+    runs = expand(*AXES, variants=[SPILLING])
+    assert variants_of(runs, CHUNKED) == {"spilling"}
+    assert variants_of(runs, UNCHUNKED) == {DEFAULT}
+
+
+def test_a_variant_of_some_runs_only():
+    only = ({"method": CHUNKED, "chunk_size": "20"}, {"method": UNCHUNKED})
+    runs = expand(*AXES, variants=[Variant(), Variant("some", frozenset({"tiledb"}), only), Variant("none", only=())])
+    assert {run.path for run in runs if run.variant != DEFAULT} == {
+        "a/soma-dask/20_1x1x1_some", "a/in-memory/whole_some",
+    }  # fmt: skip
+    assert {run for run in runs if run.variant == DEFAULT} == set(expand(*AXES))
+
+
+def test_variants_stand_after_the_default_of_the_same_run():
+    runs = expand(["a"], [CHUNKED], [10, 100], AXES[3], variants=[SMALL, Variant("a"), Variant()])
+    assert [run.setting for run in runs] == [
+        "10_1x1x1", "10_1x1x1_a", "10_1x1x1_small-buffers", "100_1x1x1", "100_1x1x1_a", "100_1x1x1_small-buffers",
+    ]  # fmt: skip
+
+
+def test_exclude_knows_variants():
+    runs = expand(*AXES, exclude=[{"variant": "small-buffers", "chunk_size": 10}], variants=[Variant(), SMALL])
+    assert "a/soma-dask/10_1x1x1_small-buffers" not in paths(runs)
+    assert "a/soma-dask/20_1x1x1_small-buffers" in paths(runs)
+    assert len(expand(*AXES, exclude=[{"variant": DEFAULT}], variants=[Variant(), SMALL])) == len(expand(*AXES))
+
+
+def test_named_runs_may_name_a_variant():
+    runs = expand(
+        [], [CHUNKED, "one-pass"], [], [], runs={"a": ["10_1x1x1_one-column", "in-memory/whole_one-column", "10_1x1x1"]},
+        variants=[ONE_COLUMN],
+    )  # fmt: skip
+    assert paths(runs) == [
+        "a/in-memory/whole_one-column", "a/one-pass/10_1x1x1", "a/soma-dask/10_1x1x1", "a/soma-dask/10_1x1x1_one-column",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("10_1x1x1_other", "unknown variant 'other': expected one of default, one-column"),
+        ("one-pass/10_1x1x1_one-column", "nothing that variant one-column sets means anything to one-pass"),
+    ],
+)
+def test_a_wrong_variant_of_a_named_run_is_told(name, message):
+    with pytest.raises(SomarayError, match=message):
+        expand([], [CHUNKED], [], [], runs={"a": [name]}, variants=[ONE_COLUMN])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from somaray import records
+from somaray import record_files, records
 from somaray.errors import SomarayError
 from somaray.records import Agreement, AgreementCheck, Record, read_record, write_record
 
@@ -36,6 +36,7 @@ agreements = st.builds(
     method=st.text(),
     chunk_size=st.none() | st.integers(1, 10**9),
     parallelism=st.none() | st.text(),
+    variant=st.text(),
     reference=st.none() | st.text(),
     checks=st.lists(checks, max_size=3).map(tuple),
 )
@@ -55,7 +56,7 @@ def test_a_record_is_written_as_its_own_version(kind):
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     assert fields["schema_version"].default == kind.VERSION
     for version in range(1, kind.VERSION):
-        assert (kind.__name__, version) in records.UPGRADES
+        assert (kind.__name__, version) in record_files.UPGRADES
 
 
 def test_folders_are_made_and_nothing_else_is_left(tmp_path):
@@ -85,7 +86,7 @@ def changed(tmp_path, **fields):
         ({"checks": [{"execution": "capture"}]}, r"\$\.checks\[0\]"),
         ({"schema_version": ...}, "schema_version is missing"),
         ({"schema_version": "1"}, "schema_version is missing"),
-        ({"schema_version": 99}, "schema_version 99 is newer than 1"),
+        ({"schema_version": 99}, "schema_version 99 is newer than 2"),
         ({"schema_version": 0}, "schema_version 0 is unknown"),
     ],
     ids=str,
@@ -120,8 +121,8 @@ class Grown(Record, frozen=True, kw_only=True):
 
 
 def test_older_versions_are_upgraded_step_by_step(tmp_path, monkeypatch):
-    monkeypatch.setitem(records.UPGRADES, ("Grown", 1), lambda raw: {"size_bytes": raw["size_kb"] * 1000})
-    monkeypatch.setitem(records.UPGRADES, ("Grown", 2), lambda raw: {**raw, "name": "unnamed"})
+    monkeypatch.setitem(record_files.UPGRADES, ("Grown", 1), lambda raw: {"size_bytes": raw["size_kb"] * 1000})
+    monkeypatch.setitem(record_files.UPGRADES, ("Grown", 2), lambda raw: {**raw, "name": "unnamed"})
     path = tmp_path / "grown.json"
     expected = Grown(size_bytes=2000, name="unnamed")
     for old in ({"schema_version": 1, "size_kb": 2}, {"schema_version": 2, "size_bytes": 2000}):
@@ -129,3 +130,17 @@ def test_older_versions_are_upgraded_step_by_step(tmp_path, monkeypatch):
         assert read_record(path, Grown) == expected
     write_record(path, expected)
     assert read_record(path, Grown) == expected
+
+
+def test_records_from_before_there_were_variants_are_of_the_default(tmp_path):
+    path = tmp_path / "agreement.json"
+    write_record(path, AN_AGREEMENT)
+    old = {**json.loads(path.read_text()), "schema_version": 1}
+    del old["variant"]
+    path.write_text(json.dumps(old))
+    assert read_record(path, Agreement) == AN_AGREEMENT
+    assert {name for name, version in record_files.UPGRADES if version == 1} >= {
+        "Execution",
+        "Allocations",
+        "Agreement",
+    }

@@ -8,16 +8,14 @@ from somaray.config import Settings
 from somaray.failures import failures
 from somaray.measure import orders
 from somaray.records import Reference, read_record, write_record
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings
+from somaray.settings import HvgSettings, Limits, ProfileSettings
 from support.made_records import execution, manifest
 
 
 def make(tmp_path, monkeypatch, status: str, memory_bytes: int | None = None) -> Reference:
     ended = execution(None, None, status=status, reason="why")
     monkeypatch.setattr(orders, "supervise", lambda order, log: ended)
-    settings = Settings(
-        {}, (), 1, HvgSettings(), ProfileSettings(), {}, DaskSettings(), Limits(memory_bytes=memory_bytes), ()
-    )
+    settings = Settings({}, (), 1, HvgSettings(), ProfileSettings(), Limits(memory_bytes=memory_bytes), ())
     write_record(tmp_path / "manifest.json", manifest())
     outputs = orders.Outputs(tmp_path / "reference.json", tmp_path / "hvg.parquet", tmp_path / "memory.parquet")
     orders.make_reference(settings, "heart", tmp_path / "manifest.json", outputs, io.StringIO())

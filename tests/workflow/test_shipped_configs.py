@@ -42,8 +42,8 @@ def test_the_notes_four_runs_and_what_stands_beside_them(root, name):
     settings = merged_settings(root, name)
     assert [run.path for run in settings.runs] == expected_runs(name)
     assert {dataset: settings.catalogue[dataset]["kind"] for dataset in settings.datasets} == SHIPPED[name]
-    assert settings.tiledb["sm.mem.total_budget"] == "2147483648"
-    assert not settings.dask.memory_management
+    assert settings.common.tiledb["sm.mem.total_budget"] == "2147483648"
+    assert not settings.common.dask.memory_management
     assert settings.hvg.n_top_genes is None
 
 

@@ -42,6 +42,7 @@ def summarise(execution: Execution, capture_dir: Path, n_jobs: int = 2) -> Alloc
         method=execution.method,
         chunk_size=execution.chunk_size,
         parallelism=execution.parallelism,
+        variant=execution.variant,
         n_obs=execution.n_obs,
         status=execution.status,
         profile=execution.profile,

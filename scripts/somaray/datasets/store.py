@@ -1,13 +1,15 @@
 """A prepared dataset as methods see it: where it is, what of it counts, and how to open it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from somaray.errors import SomarayError
 from somaray.records import Manifest
 
 if TYPE_CHECKING:
     import tiledbsoma
+    from tiledbsoma import AxisColumnNames
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Source:
         Cells and genes that the filters leave.
     tiledb
         TileDB's settings, all text.
+    obs_columns, var_columns
+        Columns to read into an AnnData beside those that a method needs; None for all.
     """
 
     uri: str
@@ -38,9 +42,18 @@ class Source:
     n_obs: int
     n_vars: int
     tiledb: Mapping[str, str] = field(default_factory=dict)
+    obs_columns: tuple[str, ...] | None = None
+    var_columns: tuple[str, ...] | None = None
 
     @classmethod
-    def from_manifest(cls, manifest: Manifest, tiledb: Mapping[str, str], tile_threads: int | None) -> "Source":
+    def from_manifest(
+        cls,
+        manifest: Manifest,
+        tiledb: Mapping[str, str],
+        tile_threads: int | None,
+        obs_columns: tuple[str, ...] | None = None,
+        var_columns: tuple[str, ...] | None = None,
+    ) -> "Source":
         """Make the source of one run.
 
         Parameters
@@ -51,6 +64,8 @@ class Source:
             The run's settings; they go before the manifest's.
         tile_threads
             Threads of TileDB, for reading and for computing each; None leaves TileDB its own choice. It goes before both.
+        obs_columns, var_columns
+            The run's settings.
         """
         threads = {}
         if tile_threads is not None:
@@ -66,6 +81,8 @@ class Source:
             n_obs=manifest.n_obs,
             n_vars=manifest.n_vars,
             tiledb={**manifest.tiledb, **tiledb, **threads},
+            obs_columns=obs_columns,
+            var_columns=var_columns,
         )
 
     def context(self) -> "tiledbsoma.SOMATileDBContext":
@@ -89,3 +106,35 @@ class Source:
             obs_query=tiledbsoma.AxisQuery(value_filter=self.obs_filter),
             var_query=tiledbsoma.AxisQuery(value_filter=self.var_filter),
         )
+
+    def column_names(
+        self, experiment: "tiledbsoma.Experiment", batch_key: str | None = None
+    ) -> "AxisColumnNames | None":
+        """Columns of obs and var for `to_anndata`: those chosen, and those that name cells, genes and batches.
+
+        Raises
+        ------
+        SomarayError
+            If a chosen column is not there.
+        """
+        if self.obs_columns is None and self.var_columns is None:
+            return None
+        obs, var = experiment.obs.keys(), experiment.ms[self.measurement].var.keys()
+        return {
+            "obs": _chosen("obs", self.obs_columns, obs, (self.obs_id, batch_key), self.uri),
+            "var": _chosen("var", self.var_columns, var, (self.var_id,), self.uri),
+        }
+
+
+def _chosen(
+    axis: str, chosen: tuple[str, ...] | None, there: Collection[str], needed: Iterable[str | None], uri: str
+) -> list[str] | None:
+    """The columns to read of an axis; None for all. A needed one that is not there is left to the method to tell."""
+    if chosen is None:
+        return None
+    missing = [name for name in chosen if name not in there]
+    if missing:
+        raise SomarayError(
+            f"{axis}_columns: {uri} has no {axis} column {missing[0]!r}: expected some of {', '.join(there)}"
+        )
+    return list(dict.fromkeys([*(name for name in needed if name is not None and name in there), *chosen]))

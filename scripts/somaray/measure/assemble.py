@@ -16,7 +16,8 @@ from somaray.records import Execution, Manifest, Phase, ProcessRecord, read_reco
 from somaray.settings import Limits
 
 _RECORDED_ENVIRONMENT = ("_NUM_THREADS", "ARROW_", "MALLOC_", "DASK_", "NUMBA_", "OPENBLAS_")
-"""Parts of names of environment variables that change what is measured; others, which may hold secrets, are never kept."""
+"""Parts of names of environment variables that change what is measured. They are kept, and those that the run's settings name;
+others may hold secrets."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def assemble(
         method=job.method,
         chunk_size=job.chunk_size,
         parallelism=job.parallelism,
+        variant=job.variant,
         replicate=replicate,
         attempt=attempt,
         status=status,
@@ -80,11 +82,13 @@ def assemble(
         hvg=job.hvg,
         tiledb=job.tiledb,
         dask=job.dask,
+        obs_columns=job.obs_columns,
+        var_columns=job.var_columns,
         profile=job.profile,
         environment={
             name: value
             for name, value in sorted(environment.items())
-            if any(part in name for part in _RECORDED_ENVIRONMENT)
+            if name in job.environment or any(part in name for part in _RECORDED_ENVIRONMENT)
         },
         provenance=provenance(),
     )

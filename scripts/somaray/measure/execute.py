@@ -50,9 +50,13 @@ def execute(job: Job) -> None:
     # Imports are no part of a run: they cost seconds and hundreds of MiB that no setting changes.
     module = importlib.import_module(job.module)
     parallelism = None if job.parallelism is None else parse_parallelism(job.parallelism)
-    run = Run(job.dataset, job.method, job.chunk_size, parallelism)
+    run = Run(job.dataset, job.method, job.chunk_size, parallelism, job.variant)
     source = Source.from_manifest(
-        read_record(job.manifest, Manifest), job.tiledb, None if parallelism is None else parallelism.tile_threads
+        read_record(job.manifest, Manifest),
+        job.tiledb,
+        None if parallelism is None else parallelism.tile_threads,
+        job.obs_columns,
+        job.var_columns,
     )
     clock = Clock(work_dir / EVENTS)
     capture = None if job.capture_dir is None else DRIVER_CAPTURE

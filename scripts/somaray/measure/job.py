@@ -1,5 +1,7 @@
 """What the supervisor hands to the program it starts."""
 
+import msgspec
+
 from somaray.records import Record
 from somaray.settings import DaskSettings, HvgSettings, ProfileSettings
 
@@ -15,10 +17,14 @@ class Job(Record, frozen=True, kw_only=True):
     module: str
     chunk_size: int | None
     parallelism: str | None
+    variant: str = "default"
     manifest: str
     hvg: HvgSettings
     tiledb: dict[str, str]
     dask: DaskSettings
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    obs_columns: tuple[str, ...] | None = None
+    var_columns: tuple[str, ...] | None = None
     profile: ProfileSettings | None
     work_dir: str
     capture_dir: str | None

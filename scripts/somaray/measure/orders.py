@@ -90,16 +90,21 @@ def order_of(
 
 
 def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:
+    own = settings.of(run)
     return Job(
         dataset=run.dataset,
         method=run.method,
         module=METHODS[run.method].module,
         chunk_size=run.chunk_size,
         parallelism=None if run.parallelism is None else str(run.parallelism),
+        variant=run.variant,
         manifest=str(manifest.absolute()),
         hvg=settings.hvg,
-        tiledb=dict(settings.tiledb),
-        dask=settings.dask,
+        tiledb=own.tiledb,
+        dask=own.dask,
+        environment=own.environment,
+        obs_columns=own.obs_columns,
+        var_columns=own.var_columns,
         profile=settings.profile if outputs.capture_dir else None,
         work_dir="",
         capture_dir=str(outputs.capture_dir.absolute()) if outputs.capture_dir else None,

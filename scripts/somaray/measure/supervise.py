@@ -108,10 +108,13 @@ def supervise(order: Order, log: TextIO) -> Execution:
 
 
 def child_environment(job: Job, extra: Mapping[str, str]) -> dict[str, str]:
-    """Environment of the measured program: pinned library threads, and this package importable wherever it lives."""
+    """Environment of the measured program: its run's variables, pinned library threads, and this package importable.
+
+    Dask's workers inherit it, so that a variable is there before any library is loaded in them too.
+    """
     path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]))
     own = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **library_thread_environment(job.dask)}
-    return {**os.environ, **own, **extra}
+    return {**os.environ, **own, **job.environment, **extra}
 
 
 def _watch(

@@ -20,5 +20,10 @@ def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client | 
         query = source.query(experiment)
     with experiment, query:
         with phase("to_anndata"):
-            adata = query.to_anndata(source.layer, obs_id_name=source.obs_id, var_id_name=source.var_id)
+            adata = query.to_anndata(
+                source.layer,
+                obs_id_name=source.obs_id,
+                var_id_name=source.var_id,
+                column_names=source.column_names(experiment, hvg.batch_key),
+            )
         return select_genes(adata, hvg, phase)

@@ -28,6 +28,7 @@ def compute_hvg(source: "Source", run: Run, hvg: HvgSettings, client: "Client", 
                 source.layer,
                 obs_id_name=source.obs_id,
                 var_id_name=source.var_id,
+                column_names=source.column_names(experiment, hvg.batch_key),
                 dask={"chunk_size": run.chunk_size},
             )
         return select_genes(adata, hvg, phase)

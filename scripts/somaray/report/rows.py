@@ -6,7 +6,7 @@ from statistics import median
 
 from somaray.allocations.foreign import ForeignRun
 from somaray.matrix import Run
-from somaray.records import Agreement, Allocations, Execution, Manifest
+from somaray.records import Agreement, Allocations, Execution, Manifest, RunRecord
 from somaray.units import parse_parallelism
 
 
@@ -65,10 +65,10 @@ class RunRow:
         return self.n_obs / seconds if self.n_obs and seconds else None
 
 
-def run_of(record: Execution | Allocations | Agreement) -> Run:
+def run_of(record: RunRecord) -> Run:
     """The run a record belongs to."""
     parallelism = None if record.parallelism is None else parse_parallelism(record.parallelism)
-    return Run(record.dataset, record.method, record.chunk_size, parallelism)
+    return Run(record.dataset, record.method, record.chunk_size, parallelism, record.variant)
 
 
 def build_rows(

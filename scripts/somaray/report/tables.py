@@ -29,6 +29,7 @@ CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
     "processes": lambda row: row.run.parallelism and row.run.parallelism.processes,
     "threads": lambda row: row.run.parallelism and row.run.parallelism.threads,
     "tile_threads": lambda row: (row.run.parallelism and row.run.parallelism.tile_threads) or None,
+    "variant": lambda row: row.run.variant,
     "status": lambda row: row.status,
     "replicates": lambda row: row.replicates,
     "n_obs": lambda row: row.n_obs,
