@@ -4,7 +4,8 @@ rule summarise_allocations:
         record=f"{RUN_DIR}/capture.json",
         capture=f"{RUN_DIR}/capture",
     output:
-        f"{RUN_DIR}/allocations.json",
+        record=f"{RUN_DIR}/allocations.json",
+        heap=f"{RUN_DIR}/memory/heap.parquet",
     log:
         "results/logs/{dataset}/{method}/{setting}/allocations.log",
     conda:

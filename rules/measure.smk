@@ -9,6 +9,7 @@ rule capture_run:
         capture=directory(f"{RUN_DIR}/capture"),
         hvg=f"{RUN_DIR}/hvg.parquet",
         memory=f"{RUN_DIR}/memory/capture.parquet",
+        tasks=f"{RUN_DIR}/tasks/capture.parquet",
     log:
         "results/logs/{dataset}/{method}/{setting}/capture.log",
     # Captures first: they read the dataset from disk, so that all timings find it in the page cache alike.
@@ -32,6 +33,7 @@ rule time_run:
         record=f"{RUN_DIR}/timing/{{replicate}}.json",
         hvg=f"{RUN_DIR}/timing/{{replicate}}.hvg.parquet",
         memory=f"{RUN_DIR}/memory/{{replicate}}.parquet",
+        tasks=f"{RUN_DIR}/tasks/{{replicate}}.parquet",
     log:
         "results/logs/{dataset}/{method}/{setting}/timing-{replicate}.log",
     conda:

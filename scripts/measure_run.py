@@ -16,6 +16,12 @@ with script_log(snakemake.log[0]) as log:
         manifest=Path(snakemake.input.manifest),
         replicate=int(replicate) if replicate else None,
         attempt=snakemake.params.attempt,
-        outputs=Outputs(Path(output.record), Path(output.hvg), Path(output.memory), Path(capture) if capture else None),
+        outputs=Outputs(
+            record=Path(output.record),
+            hvg=Path(output.hvg),
+            memory=Path(output.memory),
+            capture_dir=Path(capture) if capture else None,
+            tasks=Path(output.tasks),
+        ),
         log=log,
     )

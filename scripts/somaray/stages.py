@@ -64,8 +64,8 @@ def agreement_fingerprint() -> str:
 
 def allocations_fingerprint() -> str:
     """Fingerprint of what summarises captures."""
-    # The last two run as programs of their own.
-    entries = ("somaray.allocations.summarise:summarise", "somaray.allocations.read", "somaray.allocations.residency")
+    programs = ("somaray.allocations.read", "somaray.allocations.residency", "somaray.allocations.heap_lines")
+    entries = ("somaray.allocations.summarise:summarise", *programs)
     return source_fingerprint(*entries) + version_fingerprint(["memray"])
 
 

@@ -51,6 +51,12 @@ def test_memory_of_driver_and_workers_is_what_they_touched(order, tmp_path) -> N
     by_moment = timeline.groupby("seconds")["pss_bytes"].sum()
     assert by_moment.max() == execution.peak_pss_bytes
     assert by_moment.idxmax() == pytest.approx(execution.peak_pss_seconds)
+    tasks = pd.read_parquet(tmp_path / "tasks.parquet")
+    assert set(tasks["worker"]) == {"worker-0", "worker-1"}
+    assert (tasks["start_seconds"] <= tasks["stop_seconds"]).all()
+    assert tasks["start_seconds"].min() > 0
+    # Workers have clocks of their own, some milliseconds apart.
+    assert tasks["stop_seconds"].max() <= execution.wall_seconds + 0.1
 
 
 def test_capture_of_driver_and_workers_holds_what_they_asked_for(order, tmp_path) -> None:

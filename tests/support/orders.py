@@ -63,6 +63,7 @@ def order_for(
         replicate=None if profiled else 1,
         attempt=1,
         memory_path=folder / "memory.parquet",
+        tasks_path=folder / "tasks.parquet",
         title=behaviour or "nothing",
         environment={"PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]), "SOMARAY_TEST_DIR": str(folder)},
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from somaray.measure.captures import OUTCOME, complete_marker, read_accounts
 from somaray.measure.job import Job
 from somaray.measure.process_tree import ProcessSample
+from somaray.measure.task_stream import write_task_stream
 from somaray.measure.timeline import Timeline
 from somaray.provenance import provenance
 from somaray.records import Execution, Manifest, Phase, ProcessRecord, read_record
@@ -45,14 +46,17 @@ def assemble(
     observed: Observed,
     environment: dict[str, str],
     memory_path: Path,
+    tasks_path: Path | None,
 ) -> Execution:
-    """Join events, accounts and samples into the record, and write the memory timeline."""
+    """Join events, accounts and samples into the record, and write the memory timeline and the task stream."""
     status, reason = outcome(observed)
     phases, zero_seconds = phases_of(observed.events)
     accounts = read_accounts(observed.work_dir)
     # The event is written before the result is, which is not part of the run.
     timeline = observed.timeline.until(next((e["at_seconds"] for e in observed.events if e["event"] == "end"), None))
     timeline.write(memory_path, zero_seconds, {own["pid"]: own for own in accounts})
+    if tasks_path is not None:
+        write_task_stream(observed.work_dir, tasks_path, zero_seconds)
     processes = process_records(accounts, timeline, job.capture_dir)
     counted = [process for process in processes if process.role != "other"]
     manifest = read_record(job.manifest, Manifest)

@@ -20,6 +20,7 @@ from somaray.measure.captures import OUTCOME, account, track, watched_workers
 from somaray.measure.clock import EVENTS, Clock
 from somaray.measure.job import Job
 from somaray.measure.progress import count_tasks
+from somaray.measure.task_stream import record_tasks
 from somaray.records import Manifest, read_record
 from somaray.units import parse_parallelism
 
@@ -70,10 +71,13 @@ def execute(job: Job) -> None:
             with clock.phase("cluster"):
                 client = stack.enter_context(open_client(parallelism, job.dask, work_dir / "dask"))
                 stack.enter_context(watched_workers(client, job.work_dir, job.capture_dir, job.profile))
-                counter = count_tasks(client, clock, getattr(module, "is_chunk_read", None))
+                is_chunk_read = getattr(module, "is_chunk_read", None)
+                counter = count_tasks(client, clock, is_chunk_read)
+                recorder = record_tasks(client, work_dir, is_chunk_read)
         table = module.compute_hvg(source, run, job.hvg, client, clock.phase)
         if client is not None:
             counter.write()
+            recorder.write()
     # The run ends here: what writing its result takes is not part of it, nor of the capture.
     account(work_dir, "driver", "driver", capture)
     clock.event("end")

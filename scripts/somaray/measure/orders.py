@@ -32,12 +32,13 @@ tables before. Measured 26 (207 million non-zeros, 5.1 GiB); only used to say be
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files an execution leaves; `capture_dir` only if it is profiled."""
+    """Files an execution leaves; `capture_dir` only if it is profiled, `tasks` not of a reference."""
 
     record: Path
     hvg: Path
     memory: Path
     capture_dir: Path | None = None
+    tasks: Path | None = None
 
     @property
     def execution(self) -> str:
@@ -83,6 +84,7 @@ def order_of(
         replicate=replicate,
         attempt=attempt,
         memory_path=outputs.memory,
+        tasks_path=outputs.tasks,
         title=_title(settings, run, replicate),
         n_chunks=None if run.chunk_size is None else -(-read_record(manifest, Manifest).n_obs // run.chunk_size),
         expected_seconds=_expected_seconds(outputs.run_dir),

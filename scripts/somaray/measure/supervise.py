@@ -39,8 +39,8 @@ _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 class Order:
     """One execution to supervise.
 
-    `job.work_dir` is filled in here; `memory_path` takes the memory timeline, `title` opens every progress line, and
-    `expected_seconds` is what an earlier execution of the same run took.
+    `job.work_dir` is filled in here; `memory_path` takes the memory timeline, `tasks_path` the task stream, `title` opens
+    every progress line, and `expected_seconds` is what an earlier execution of the same run took.
     """
 
     job: Job
@@ -49,6 +49,7 @@ class Order:
     attempt: int
     memory_path: Path
     title: str
+    tasks_path: Path | None = None
     n_chunks: int | None = None
     expected_seconds: float | None = None
     environment: Mapping[str, str] | None = None
@@ -100,7 +101,9 @@ def supervise(order: Order, log: TextIO) -> Execution:
         write_record(Path(scratch) / "job.json", job)
         environment = child_environment(job, order.environment or {})
         observed = _watch(order, limits, Path(scratch), environment, console, log)
-        execution = assemble(order.replicate, order.attempt, job, limits, observed, environment, order.memory_path)
+        execution = assemble(
+            order.replicate, order.attempt, job, limits, observed, environment, order.memory_path, order.tasks_path
+        )
     seconds = "" if execution.wall_seconds is None else f" | {format_seconds(execution.wall_seconds)}"
     peak = "" if execution.peak_pss_bytes is None else f" | peak {format_bytes(execution.peak_pss_bytes)}"
     console.say(f"{order.title} | {execution.status_text}{seconds}{peak}")
