@@ -221,3 +221,18 @@ def test_runs_come_in_the_order_of_the_matrix_under_one_heading_a_chunk_size() -
         "## he\\_art, soma-dask: 1,559,974 cells, 200k cells a chunk",
         "### 2x2x2",
     ]
+
+
+def test_a_variant_stands_beside_the_default_of_its_run() -> None:
+    layouts = (
+        {"chunk_size": 1000, "parallelism": "2x1x1"},
+        {"method": "in-memory", "chunk_size": None, "parallelism": None},
+    )
+    runs = [execution(variant=variant, **layout) for layout in layouts for variant in ("small", "default")]
+    document = allocations_document(runs, [])
+    assert re.findall(r"^### .*", document, re.M) == [
+        "### One process",
+        "### One process, small",
+        "### 2x1x1",
+        "### 2x1x1, small",
+    ]

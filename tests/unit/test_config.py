@@ -7,7 +7,9 @@ import yaml
 
 from somaray.config import AUTO_MEMORY_BYTES, load_settings
 from somaray.errors import SomarayError
+from somaray.matrix import Run
 from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings, RunSettings
+from somaray.units import Parallelism
 from somaray.validation import Origins, dotted, load_schema
 
 BASE = """
@@ -200,6 +202,39 @@ MISTAKES = [
     ("tiledb: {vfs.s3.aws_secret_access_key: x}", "tiledb.vfs.s3.aws_secret_access_key", "credentials", "environment"),
     ("dask: {dashboard: 'on'}", "dask.dashboard", "'on'", "true or false"),
     ("dask: {library_threads: 0}", "dask.library_threads", "0", "at least 1"),
+    ("exclude: [{variant: small}]", "exclude[0].variant", "unknown variant 'small'", "default"),
+    ("runs: {a: [1k_1x1x1_small]}", "runs.a[0]", "unknown variant 'small'", "default"),
+    ("variants: [small]", "variants", "['small']", "a mapping"),
+    ("variants: {small: 16MiB}", "variants.small", "'16MiB'", "a mapping or null"),
+    ("variants: {a_b: {}}", "variants.a_b", "'a_b' is not allowed as a name", "letters, digits, dots and dashes"),
+    ("variants: {'': {}}", "variants.", "''", "letters, digits"),
+    ("variants: {v: {profile: {}}}", "variants.v.profile", "unknown key 'profile'", "obs_columns, only, tiledb"),
+    ("variants: {v: {dask: {dashbord: true}}}", "variants.v.dask.dashbord", "unknown key 'dashbord'", "dashboard"),
+    ("variants: {v: {tiledb: {sm.a: [1]}}}", "variants.v.tiledb.sm.a", "[1]", "text or a number"),
+    ("variants: {default: {tiledb: {a: 1}}}", "variants.default.tiledb", "nothing laid over it", "top level"),
+    (
+        "variants: {v: {tiledb: {vfs.s3.aws_secret_access_key: x}}}",
+        "variants.v.tiledb.vfs.s3.aws_secret_access_key",
+        "credentials",
+        "environment",
+    ),
+    (
+        "variants: {v: {environment: {AWS_SESSION_TOKEN: x}}}",
+        "variants.v.environment.AWS_SESSION_TOKEN",
+        "credentials",
+        "started in",
+    ),
+    ("environment: {MY_PASSWORD: x}", "environment.MY_PASSWORD", "credentials", "started in"),
+    ("environment: {A: [1]}", "environment.A", "[1]", "text or a number"),
+    ("environment: {A=B: 1}", "environment.A=B", "'A=B'", "without ="),
+    ("environment: {OMP_NUM_THREADS: 4}", "environment.OMP_NUM_THREADS", "4", "dask.library_threads"),
+    ("environment: {PYTHONPATH: x}", "environment.PYTHONPATH", "'x'", "where Python finds them"),
+    ("obs_columns: cell_type", "obs_columns", "'cell_type'", "a list or null"),
+    ("variants: {v: {var_columns: [1]}}", "variants.v.var_columns[0]", "1", "text"),
+    ("variants: {v: {only: [{datset: a}]}}", "variants.v.only[0].datset", "unknown key 'datset'", "dataset"),
+    ("variants: {v: {only: [{dataset: zz}]}}", "variants.v.only[0].dataset", "unknown dataset 'zz'", "a, b"),
+    ("variants: {v: {only: [{method: magic}]}}", "variants.v.only[0].method", "unknown method 'magic'", "soma-dask"),
+    ("variants: {v: {only: [{chunk_size: 10q}]}}", "variants.v.only[0].chunk_size", "'10q'", "100k"),
     ("limits: {memory: lots}", "limits.memory", "'lots'", "4GiB"),
     ("limits: {memory: ''}", "limits.memory", "''", "4GiB"),
     ("limits: {memory: 0}", "limits.memory", "0", "a size, auto or null"),
@@ -293,3 +328,62 @@ def test_keys_are_written_as_people_write_them():
     assert dotted(("catalogue", "heart", "n_obs")) == "catalogue.heart.n_obs"
     assert dotted(("runs", "heart", 2)) == "runs.heart[2]"
     assert dotted(()) == "(top level)"
+
+
+VARIANTS = """
+tiledb: {sm.a: 1, sm.b: 2}
+dask: {library_threads: 2, config: {distributed.comm.retry.count: 1, distributed.comm.retry.delay.min: 1s}}
+environment: {MALLOC_ARENA_MAX: 2}
+obs_columns: [cell_type]
+variants:
+  default: {}
+  other:
+    tiledb: {sm.b: 16MiB}
+    dask: {memory_management: true, config: {distributed.comm.retry.count: 7}}
+    environment: {ARROW_DEFAULT_MEMORY_POOL: system}
+    obs_columns: [tissue, cell_type, tissue]
+  all: {obs_columns: null}
+"""
+
+
+def test_a_variant_is_laid_over_the_settings_of_all_runs(load):
+    settings = load(VARIANTS)
+    by_path = {run.path: settings.of(run) for run in settings.runs}
+    assert set(by_path) == {
+        *(f"a/soma-dask/2k_1x1x1{end}" for end in ("", "_other", "_all")),
+        *(f"a/in-memory/whole{end}" for end in ("", "_other", "_all")),
+    }
+    default, other = by_path["a/soma-dask/2k_1x1x1"], by_path["a/soma-dask/2k_1x1x1_other"]
+    assert default == settings.common
+    assert other == RunSettings(
+        tiledb={"sm.a": "1", "sm.b": "16777216"},
+        dask=DaskSettings(
+            memory_management=True,
+            library_threads=2,
+            config={"distributed.comm.retry.count": 7, "distributed.comm.retry.delay.min": "1s"},
+        ),
+        environment={"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        obs_columns=("tissue", "cell_type"),
+    )
+    assert by_path["a/soma-dask/2k_1x1x1_all"].obs_columns is None
+    # Nothing that means nothing to a method is among its runs' settings, save threads, which it has too.
+    assert by_path["a/in-memory/whole_other"].dask == DaskSettings(library_threads=2)
+    assert settings.of(Run("a", "one-pass", 10, Parallelism(1, 1, 1))).obs_columns is None
+
+
+def test_without_the_key_there_is_only_the_default(load):
+    assert {run.variant for run in load().runs} == {"default"}
+    assert {run.variant for run in load("variants: {}").runs} == {"default"}
+
+
+def test_null_takes_a_variant_out_and_the_default_too(load):
+    settings = load(VARIANTS, "variants: {default: null, all: null}\nexclude: [{variant: all}]")
+    assert {run.variant for run in settings.runs} == {"other"}
+    with pytest.raises(SomarayError, match="unknown variant 'all'"):
+        settings.of(Run("a", "in-memory", variant="all"))
+
+
+def test_the_name_of_a_file_of_secrets_is_no_secret(load):
+    assert load("environment: {AWS_SHARED_CREDENTIALS_FILE: x}").common.environment == {
+        "AWS_SHARED_CREDENTIALS_FILE": "x"
+    }

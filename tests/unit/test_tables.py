@@ -143,3 +143,59 @@ def test_the_notes_own_rows_stand_beside_ours_marked_as_imported(shared_records)
     text = runs_markdown(rows, TIMINGS)
     assert "## heart (imported)" in text
     assert "| soma-dask | 100k | 4×4×4 | 95.6 | 57.6 | 16,300 |" in text
+
+
+def of_variant(**settings):
+    """Records of one run twice: as the default, and as the variant `small` with some settings of its own."""
+    small = {"variant": "small", **settings}
+    timings = [execution(10.0, 1), execution(9.0, 1, **small)]
+    rows = build_rows(
+        [manifest()],
+        [execution(19.0, None, **small), execution(20.0, None)],
+        timings,
+        [allocations(), allocations(variant="small")],
+        [agreement(), agreement(variant="small")],
+    )
+    return rows, timings
+
+
+def test_a_variant_is_a_row_of_its_own_after_the_default_s() -> None:
+    rows, timings = of_variant()
+    table = list(csv.DictReader(io.StringIO(runs_csv(rows))))
+    assert [(row["variant"], row["wall_seconds"]) for row in table] == [("default", "10"), ("small", "9")]
+    assert list(table[0])[:7] == "dataset method chunk_size processes threads tile_threads variant".split()
+    text = runs_markdown(rows, timings)
+    assert "| method | chunk | P×T×C | variant | total (s) |" in text
+    assert "| :-- | :-- | :-- | :-- | --: |" in text
+    assert "| soma-dask | 100 | 2×1×1 | small | 9 | 7 |" in text
+
+
+def test_without_variants_no_table_speaks_of_them() -> None:
+    assert "variant" not in runs_markdown(rows_of(), TIMINGS).lower()
+
+
+def test_agreement_names_the_variant() -> None:
+    whole = {"method": "in-memory", "chunk_size": None, "parallelism": None}
+    text = agreement_markdown(
+        [agreement(variant="small"), agreement(variant="small", **whole), agreement(**whole)], TIMINGS
+    )
+    assert "| soma-dask | 100\\_2x1x1\\_small | capture |" in text
+    assert "| in-memory | whole\\_small | capture |" in text
+    assert "| in-memory | – | capture |" in text
+
+
+def test_closing_lines_say_what_a_variant_had_otherwise() -> None:
+    rows, timings = of_variant(
+        tiledb={"soma.init_buffer_bytes": "16777216"},
+        environment={"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
+        obs_columns=("cell_type",),
+        var_columns=(),
+    )
+    lines = runs_markdown(rows, timings).splitlines()
+    assert "- TileDB: its defaults" in lines
+    assert (
+        "- Variant small: TileDB: soma.init\\_buffer\\_bytes = 16777216; Environment: ARROW\\_DEFAULT\\_MEMORY\\_POOL = system; "
+        "obs read: cell\\_type beside those needed; var read: no column beside those needed"
+    ) in lines
+    rows, timings = of_variant()
+    assert "- Variant small: as default" in runs_markdown(rows, timings).splitlines()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from somaray.allocations.foreign import ForeignRun
 from somaray.allocations.places import Links
-from somaray.matrix import Run
+from somaray.matrix import DEFAULT, Run
 from somaray.records import Allocations, Execution, Place, ProcessAllocations
 from somaray.report.allocation_list import allocation_lines, place_label, top_places
 from somaray.report.group_table import group_table
@@ -137,10 +137,11 @@ def _foreign(foreign: ForeignRun, refs: Mapping[str, str] | None) -> str:
 
 
 def _setting(run: Run) -> str:
+    variant = "" if run.variant == DEFAULT else f", {escape(run.variant)}"
     if run.parallelism is None:
-        return "One process"
+        return f"One process{variant}"
     layout = run.parallelism
-    return str(layout) if layout.tile_threads else f"{layout.processes}x{layout.threads}"
+    return (str(layout) if layout.tile_threads else f"{layout.processes}x{layout.threads}") + variant
 
 
 def _outcome(capture: Execution) -> str:

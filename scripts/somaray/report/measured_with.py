@@ -5,14 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from somaray.cluster import LIBRARY_THREAD_VARIABLES
+from somaray.matrix import DEFAULT
 from somaray.records import Execution
+from somaray.registry import METHODS
 from somaray.report.markdown import escape
 from somaray.settings import Part
 from somaray.units import format_bytes, format_seconds
 
 
 def measured_with(executions: Sequence[Execution]) -> str:
-    """Name hosts, versions and settings; several of each where executions differ in them."""
+    """Name hosts, versions and settings; several of each where executions differ in them, a variant's by its name."""
     lines = ["## Measured with\n"]
     hosts = {execution.provenance.host.name: execution.provenance.host for execution in executions}
     lines += [
@@ -22,8 +25,7 @@ def measured_with(executions: Sequence[Execution]) -> str:
     ]
     lines += _distinct("Versions", (_versions(execution) for execution in executions))
     lines += _distinct("HVG", (_changed(execution.hvg) for execution in executions))
-    lines += _distinct("Dask", (_changed(execution.dask) for execution in executions))
-    lines += _distinct("TileDB", (_pairs(execution.tiledb) or "its defaults" for execution in executions))
+    lines += _settings_by_variant(executions)
     lines += _distinct("Limits", (_limits(execution) for execution in executions))
     times = sorted(execution.provenance.made_at for execution in executions)
     if times:
@@ -33,6 +35,46 @@ def measured_with(executions: Sequence[Execution]) -> str:
 
 def _distinct(title: str, texts: Iterable[str]) -> list[str]:
     return [f"- {title}: {text}" for text in sorted(set(texts))]
+
+
+def _settings_by_variant(executions: Sequence[Execution]) -> list[str]:
+    """What the default was run with, then what each other variant had otherwise."""
+    by_variant: dict[str, list[Execution]] = {}
+    for execution in executions:
+        by_variant.setdefault(execution.variant, []).append(execution)
+    said = _settings(by_variant.get(DEFAULT, []))
+    lines = [f"- {text}" for text in said]
+    for variant in sorted(set(by_variant) - {DEFAULT}):
+        other = [text for text in _settings(by_variant[variant]) if text not in said]
+        lines.append(f"- Variant {escape(variant)}: {'; '.join(other) or f'as {DEFAULT}'}")
+    return lines
+
+
+def _settings(executions: Sequence[Execution]) -> list[str]:
+    """The settings that mean something to the executions' methods, each distinct text once."""
+    texts: dict[str, set[str]] = {
+        "Dask": set(),
+        "TileDB": set(),
+        "Environment": set(),
+        "obs read": set(),
+        "var read": set(),
+    }
+    for execution in executions:
+        method = METHODS.get(execution.method)
+        meaningless = method.unaffected_by if method else ()
+        if "dask" not in meaningless:
+            texts["Dask"].add(_changed(execution.dask))
+        if "tiledb" not in meaningless:
+            texts["TileDB"].add(_pairs(execution.tiledb) or "its defaults")
+        # Threads of libraries are told among Dask's settings.
+        variables = {
+            name: value for name, value in execution.environment.items() if name not in LIBRARY_THREAD_VARIABLES
+        }
+        texts["Environment"] |= {_pairs(variables)} - {""}
+        for axis, columns in (("obs", execution.obs_columns), ("var", execution.var_columns)):
+            if columns is not None:
+                texts[f"{axis} read"].add(f"{escape(', '.join(columns)) or 'no column'} beside those needed")
+    return [f"{title}: {text}" for title, distinct in texts.items() for text in sorted(distinct)]
 
 
 def _versions(execution: Execution) -> str:

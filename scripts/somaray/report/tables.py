@@ -5,10 +5,11 @@ import io
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
+from somaray.matrix import DEFAULT, WHOLE
 from somaray.records import Agreement, Execution
 from somaray.report.markdown import escape, table
 from somaray.report.measured_with import measured_with
-from somaray.report.rows import RunRow, Spread
+from somaray.report.rows import RunRow, Spread, run_of
 from somaray.units import format_bytes, format_count, significant
 
 NONE = "–"
@@ -61,7 +62,7 @@ CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
     "layout": lambda row: row.layout,
     "origin": lambda row: row.origin,
 }
-"""Columns of `runs.csv`, a contract: new ones are added at the end, none is renamed. An empty field is not known."""
+"""Columns of `runs.csv`, a contract: none is renamed or taken out. Go by names, not by order. An empty field is not known."""
 
 
 def runs_csv(rows: Sequence[RunRow]) -> str:
@@ -84,13 +85,15 @@ def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution]) -> st
         " **Peak PSS is memory that was really there**, summed over all processes of the run. **Driver heap is what the driver"
         " had requested at once**, as memray sees it in a capture of its own; most of it may never have been touched.\n",
     ]
+    # A column that says the same of every run would tell nothing.
+    with_variants = any(row.run.variant != DEFAULT for row in rows)
     for dataset, group in groupby(rows, key=lambda row: (row.run.dataset, row.origin)):
-        parts.append(_dataset_section(dataset, list(group)))
+        parts.append(_dataset_section(dataset, list(group), with_variants))
     parts.append(measured_with(executions))
     return "\n".join(parts)
 
 
-def _dataset_section(dataset: tuple[str, str], rows: list[RunRow]) -> str:
+def _dataset_section(dataset: tuple[str, str], rows: list[RunRow], with_variants: bool) -> str:
     name, origin = dataset
     first = rows[0]
     facts = [f"{first.n_obs:,} cells" if first.n_obs else "", f"{first.n_vars:,} genes" if first.n_vars else ""]
@@ -98,17 +101,20 @@ def _dataset_section(dataset: tuple[str, str], rows: list[RunRow]) -> str:
     heading = f"## {escape(name)}" + (" (imported)" if origin == "imported" else "") + "\n"
     if origin == "imported":
         facts.append("one profiled run each, measured elsewhere by others")
-    header = ["method", "chunk", "P×T×C", "total (s)", "HVG (s)", "cells/s", "peak PSS", "largest worker RSS"]
+    header = ["method", "chunk", "P×T×C", *(["variant"] if with_variants else [])]
+    header += ["total (s)", "HVG (s)", "cells/s", "peak PSS", "largest worker RSS"]
     header += ["driver heap", "reads a chunk", "status", "agrees"]
-    return "\n".join([heading, ", ".join(filter(None, facts)) + ".\n", table(header, map(_cells, rows), left=3)])
+    cells = [_cells(row, with_variants) for row in rows]
+    return "\n".join([heading, ", ".join(filter(None, facts)) + ".\n", table(header, cells, left=3 + with_variants)])
 
 
-def _cells(row: RunRow) -> list[str]:
+def _cells(row: RunRow, with_variant: bool) -> list[str]:
     chunks = None if row.run.chunk_size is None or not row.n_obs else -(-row.n_obs // row.run.chunk_size)
     return [
         escape(row.run.method),
         NONE if row.run.chunk_size is None else format_count(row.run.chunk_size),
         _layout(row),
+        *([escape(row.run.variant)] if with_variant else []),
         _spread(row.wall_seconds),
         _spread(row.hvg_seconds),
         NONE if row.cells_per_second is None else f"{float(f'{row.cells_per_second:.3g}'):,.0f}",
@@ -164,16 +170,14 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
     ]
     rows = []
     for agreement in agreements:
-        setting = NONE
-        if agreement.chunk_size is not None:
-            setting = f"{format_count(agreement.chunk_size)}\\_{agreement.parallelism}"
+        setting = run_of(agreement).setting
         for check in agreement.checks:
             verdict = {True: "yes", False: f"**no: {escape(check.note)}**", None: f"not checked: {escape(check.note)}"}
             rows.append(
                 [
                     escape(agreement.dataset),
                     escape(agreement.method),
-                    setting,
+                    NONE if setting == WHOLE else escape(setting),
                     check.execution,
                     *(NONE if n is None else f"{n:,}" for n in (check.genes_selected, check.genes_reference)),
                     NONE if check.genes_in_common is None else f"{check.genes_in_common:,}",
