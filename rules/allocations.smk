@@ -16,6 +16,22 @@ rule summarise_allocations:
         "../scripts/summarise_allocations.py"
 
 
+rule name_nameless:
+    input:
+        record=f"{RUN_DIR}/native/capture.json",
+        capture=f"{RUN_DIR}/native/capture",
+    output:
+        f"{RUN_DIR}/native.json",
+    log:
+        "results/logs/{dataset}/{method}/{setting}/native-names.log",
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.native_fingerprint(),
+    script:
+        "../scripts/name_nameless.py"
+
+
 rule draw_flame_graphs:
     input:
         capture=f"{RUN_DIR}/capture",

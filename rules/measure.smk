@@ -1,4 +1,5 @@
-# Every run once under memray, and `replicates` times without it. Nothing else runs meanwhile.
+# Every run once under memray (twice, if native traces are asked for), and `replicates` times without it. Nothing else runs
+# meanwhile.
 
 
 rule capture_run:
@@ -22,6 +23,30 @@ rule capture_run:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
         fingerprint=lambda wildcards: stages.capture_fingerprint(wildcards.method),
         attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), "capture") + 1,
+    script:
+        "../scripts/measure_run.py"
+
+
+rule capture_native:
+    input:
+        manifest="results/datasets/{dataset}/manifest.json",
+    output:
+        record=f"{RUN_DIR}/native/capture.json",
+        capture=directory(f"{RUN_DIR}/native/capture"),
+        hvg=f"{RUN_DIR}/native/hvg.parquet",
+        memory=f"{RUN_DIR}/native/memory.parquet",
+    log:
+        "results/logs/{dataset}/{method}/{setting}/native.log",
+    priority: 1
+    conda:
+        "../envs/somaray.yaml"
+    # All cores, so that Snakemake starts nothing beside it.
+    threads: ALL_CORES
+    params:
+        settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
+        fingerprint=lambda wildcards: stages.native_capture_fingerprint(wildcards.method),
+        attempt=lambda wildcards: failures(RUN_DIR.format(**wildcards), "native") + 1,
+        native=True,
     script:
         "../scripts/measure_run.py"
 

@@ -6,6 +6,7 @@ RECORDS = {
     "allocations": every_run("allocations.json"),
     "agreements": every_run("agreement.json"),
 }
+NATIVE = SETTINGS.native_traces
 
 
 rule write_tables:
@@ -29,6 +30,7 @@ rule write_tables:
 rule write_allocations_document:
     input:
         **RECORDS,
+        natives=every_run("native.json") if NATIVE else [],
         imported=SETTINGS.imported,
     output:
         "results/allocations.md",
@@ -45,6 +47,7 @@ rule write_allocations_document:
 rule verdict:
     input:
         captures=RECORDS["captures"],
+        natives=every_run("native/capture.json") if NATIVE else [],
         timings=RECORDS["timings"],
         agreements=RECORDS["agreements"],
         # Last, so that a failed run never keeps the tables from being written.

@@ -8,7 +8,8 @@ from somaray.records import Agreement, Execution, read_record
 from somaray.report.verdict import failed, summary
 
 with script_log(snakemake.log[0]) as log:
-    executions = [read_record(path, Execution) for path in [*snakemake.input.captures, *snakemake.input.timings]]
+    given = snakemake.input
+    executions = [read_record(path, Execution) for path in [*given.captures, *given.natives, *given.timings]]
     agreements = [read_record(path, Agreement) for path in snakemake.input.agreements]
     lines = failed(executions, agreements)
     if not lines:

@@ -8,7 +8,7 @@ from somaray.matrix import Run, parse_setting
 from somaray.measure.orders import Outputs, measure
 
 wildcards, output = snakemake.wildcards, snakemake.output
-capture, replicate = output.get("capture"), wildcards.get("replicate")
+capture, tasks, replicate = output.get("capture"), output.get("tasks"), wildcards.get("replicate")
 with script_log(snakemake.log[0]) as log:
     measure(
         settings=load_settings(snakemake.config),
@@ -21,7 +21,8 @@ with script_log(snakemake.log[0]) as log:
             hvg=Path(output.hvg),
             memory=Path(output.memory),
             capture_dir=Path(capture) if capture else None,
-            tasks=Path(output.tasks),
+            tasks=Path(tasks) if tasks else None,
+            native=snakemake.params.get("native", False),
         ),
         log=log,
     )

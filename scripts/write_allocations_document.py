@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from somaray.allocations.foreign import read_foreign
+from somaray.allocations.native_record import NativeAllocations
 from somaray.console import script_log
 from somaray.records import Allocations, Execution, read_record
 from somaray.report.allocations_document import allocations_document
@@ -12,6 +13,7 @@ with script_log(snakemake.log[0]):
     document = allocations_document(
         captures=[read_record(path, Execution) for path in given.captures],
         allocations=[read_record(path, Allocations) for path in given.allocations],
+        natives=[read_record(path, NativeAllocations) for path in given.natives],
         imported=[read_foreign(path) for path in given.imported],
     )
     Path(snakemake.output[0]).write_text(document)

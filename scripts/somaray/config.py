@@ -20,6 +20,7 @@ from somaray.variants import read_variants
 class Settings:
     """Everything the rules need, checked and with defaults filled in.
 
+    `profile` is that of the plain capture; `native_traces` asks for a second one, with native traces.
     `common` are the settings of all runs, `variants` those that runs of each variant have.
     """
 
@@ -32,6 +33,7 @@ class Settings:
     imported: tuple[str, ...]
     common: RunSettings = field(default_factory=RunSettings)
     variants: Mapping[str, RunSettings] = field(default_factory=dict)
+    native_traces: bool = False
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -84,7 +86,8 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
         runs=_runs(config, axis, origins),
         replicates=config["replicates"],
         hvg=hvg,
-        profile=ProfileSettings(**config["profile"]),
+        profile=ProfileSettings(**{**config["profile"], "native_traces": False}),
+        native_traces=config["profile"]["native_traces"],
         limits=_limits(config["limits"], origins),
         imported=_imported(config["imported"], origins),
         common=common,

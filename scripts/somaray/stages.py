@@ -52,6 +52,11 @@ def capture_fingerprint(method: str) -> str:
     )
 
 
+def native_capture_fingerprint(method: str) -> str:
+    """Fingerprint of a profiled execution with native traces, whose pages nobody watches."""
+    return run_fingerprint(method) + version_fingerprint(["memray"])
+
+
 def reference_fingerprint() -> str:
     """Fingerprint of the reference."""
     return source_fingerprint("somaray.methods.in_memory:compute_hvg") + version_fingerprint(RUN_PACKAGES)
@@ -66,6 +71,12 @@ def allocations_fingerprint() -> str:
     """Fingerprint of what summarises captures."""
     programs = ("somaray.allocations.read", "somaray.allocations.residency", "somaray.allocations.heap_lines")
     entries = ("somaray.allocations.summarise:summarise", *programs)
+    return source_fingerprint(*entries) + version_fingerprint(["memray"])
+
+
+def native_fingerprint() -> str:
+    """Fingerprint of what names allocations without a Python frame."""
+    entries = ("somaray.allocations.native", "somaray.allocations.native_record")
     return source_fingerprint(*entries) + version_fingerprint(["memray"])
 
 

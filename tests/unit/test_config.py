@@ -47,6 +47,12 @@ def load(tmp_path):
     return load
 
 
+def test_native_traces_leave_the_plain_capture_as_it_is(load):
+    settings = load("profile: {native_traces: true, trace_python_allocators: true}")
+    assert settings.native_traces
+    assert settings.profile == ProfileSettings(trace_python_allocators=True)
+
+
 def test_defaults_are_filled_in(load):
     settings = load()
     assert settings.replicates == 3
@@ -54,6 +60,7 @@ def test_defaults_are_filled_in(load):
     assert settings.common == RunSettings(dask=DaskSettings())
     assert settings.variants == {"default": settings.common}
     assert settings.profile == ProfileSettings()
+    assert not settings.native_traces
     assert settings.limits == Limits(memory_bytes=AUTO_MEMORY_BYTES, time_seconds=None)
     assert settings.imported == ()
     assert settings.catalogue["a"] == {

@@ -155,6 +155,13 @@ def test_profile_setting_runs_captures_alone(checkout) -> None:
     assert (rules["capture_run"], rules["time_run"]) == (3, 0)
 
 
+def test_native_traces_add_captures_of_their_own(checkout) -> None:
+    checkout.configure({**TINY, "profile": {"native_traces": True}})
+    assert checkout.planned_rules() == Counter(
+        capture_native=3, name_nameless=3, write_allocations_document=1, verdict=1
+    )
+
+
 def test_raised_limits_run_nothing(checkout) -> None:
     checkout.configure({**TINY, "limits": {"memory": "20GiB"}})
     assert checkout.planned() == []

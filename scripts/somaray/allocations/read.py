@@ -107,7 +107,7 @@ def read_captures(paths: Sequence[Path], n_jobs: int = 2) -> list[Capture | Soma
     """Read captures, `n_jobs` child processes at a time; a capture that cannot be read gives its error in its place."""
     parts: tuple[Part, ...] = ("held", "totals", "resident")
     with ThreadPoolExecutor(max_workers=max(n_jobs, 1)) as pool:
-        answers = {(path, part): pool.submit(_read_in_child, path, part) for path in paths for part in parts}
+        answers = {(path, part): pool.submit(_read_part, path, part) for path in paths for part in parts}
     captures: list[Capture | SomarayError] = []
     for path in paths:
         try:
@@ -143,22 +143,45 @@ def _capture(
     return Capture(path=str(path), totals=totals, held=held, note=note, resident=resident)
 
 
-def _read_in_child(path: Path, part: Part) -> tuple[bytes, str]:
-    if part == "resident" and not pages_dir(path).is_dir():
+def _read_part(path: Path, part: Part) -> tuple[bytes, str]:
+    if part != "resident":
+        return read_in_child(path, ["somaray.allocations.read", part])
+    if not pages_dir(path).is_dir():
         return msgspec.msgpack.encode(NO_SNAPSHOTS), ""
+    try:
+        return read_in_child(path, ["somaray.allocations.residency"])[0], ""
+    except SomarayError as error:
+        reason = f"the join of its snapshots failed: {str(error).removeprefix(f'{path}: ')}"
+        return msgspec.msgpack.encode(reason), ""
+
+
+def read_in_child(path: Path, program: Sequence[str]) -> tuple[bytes, str]:
+    """Have a module of this package read a capture as a program, and give what it writes.
+
+    Parameters
+    ----------
+    program
+        Module and arguments before the capture's path.
+
+    Returns
+    -------
+    tuple
+        Its output, and where it stopped short of the file's end if it did, as it may where the process was killed.
+
+    Raises
+    ------
+    SomarayError
+        If the file is missing, empty, not a memray capture, or damaged.
+    """
     if not path.is_file():
         raise SomarayError(f"{path}: {'not a file' if path.exists() else 'no such file'}, expected a memray capture")
     if path.stat().st_size == 0:
         raise SomarayError(
             f"{path}: empty; its process ended before memray wrote anything (aggregated captures do that)"
         )
-    program = ["somaray.allocations.residency"] if part == "resident" else ["somaray.allocations.read", part]
     child = subprocess.run([sys.executable, "-m", *program, str(path)], capture_output=True, check=False)
     complaints = [line for line in child.stderr.decode(errors="replace").splitlines() if line.strip()]
     last = complaints[-1].removeprefix("Memray ERROR: ") if complaints else ""
-    if child.returncode and part == "resident":
-        reason = f"the join of its snapshots failed: {last or f'signal {-child.returncode}'}"
-        return msgspec.msgpack.encode(reason), ""
     if child.returncode < 0:
         raise SomarayError(f"{path}: damaged; memray's reader crashed on it (signal {-child.returncode})")
     if child.returncode:

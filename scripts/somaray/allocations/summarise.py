@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from somaray.allocations.charges import Charge, Frame
 from somaray.allocations.groups import GROUPS, UNSEEN
@@ -14,6 +15,8 @@ from somaray.errors import SomarayError
 from somaray.grouped import GroupBytes
 from somaray.records import Allocations, Execution, Place, ProcessAllocations, ProcessRecord, read_record
 from somaray.residency import Residency
+
+Role = Literal["driver", "worker", "other"]
 
 _CAPTURE_STEM = re.compile(r"(?P<name>.+?)(?:-(?P<pid>\d+))?")
 
@@ -31,11 +34,11 @@ def summarise(execution: Execution, capture_dir: Path, n_jobs: int = 2) -> Alloc
     """
     if execution.profile is None:
         raise SomarayError(f"{capture_dir.parent}: this execution was not profiled, so it has no captures")
-    known = {process.capture: process for process in execution.processes if process.capture}
-    files = sorted({*known, *(path.name for path in capture_dir.glob("*.bin"))}, key=_capture_order)
+    files = capture_files(execution, capture_dir)
     captures = read_captures([capture_dir / file for file in files], n_jobs)
     processes = tuple(
-        _process(capture_dir / file, known.get(file), capture) for file, capture in zip(files, captures, strict=True)
+        _process(capture_dir / file, record, capture)
+        for (file, record), capture in zip(files.items(), captures, strict=True)
     )
     return Allocations(
         dataset=execution.dataset,
@@ -49,6 +52,13 @@ def summarise(execution: Execution, capture_dir: Path, n_jobs: int = 2) -> Alloc
         versions={**execution.provenance.versions, CPYTHON: execution.provenance.python},
         processes=processes,
     )
+
+
+def capture_files(execution: Execution, capture_dir: Path) -> dict[str, ProcessRecord | None]:
+    """Files of a run's captures, in the order they are shown, with the process each is of, where the execution lists it."""
+    known = {process.capture: process for process in execution.processes if process.capture}
+    files = sorted({*known, *(path.name for path in capture_dir.glob("*.bin"))}, key=_capture_order)
+    return {file: known.get(file) for file in files}
 
 
 def summarise_run(run_dir: str | Path, n_jobs: int = 2) -> Allocations:
@@ -131,12 +141,17 @@ def _places(capture: Capture, line_of: Callable[[Charge], Frame | None]) -> tupl
     return _sorted(_place(frame, own) for frame, own in sums.items())
 
 
-def _process(path: Path, record: ProcessRecord | None, capture: Capture | SomarayError) -> ProcessAllocations:
+def identity(path: Path, record: ProcessRecord | None) -> tuple[str, Role, int]:
+    """Name, role and process id of a capture's process, by its record or else by the file's name."""
+    if record is not None:
+        return record.name, record.role, record.pid
     stem = _CAPTURE_STEM.fullmatch(path.stem)
     assert stem is not None, "the pattern takes any name"
-    name = record.name if record else stem["name"]
-    role = record.role if record else ("worker" if name.startswith("worker") else "other")
-    pid = record.pid if record else int(stem["pid"] or 0)
+    return stem["name"], "worker" if stem["name"].startswith("worker") else "other", int(stem["pid"] or 0)
+
+
+def _process(path: Path, record: ProcessRecord | None, capture: Capture | SomarayError) -> ProcessAllocations:
+    name, role, pid = identity(path, record)
     if isinstance(capture, SomarayError):
         return ProcessAllocations(
             name=name,
@@ -156,11 +171,11 @@ def _process(path: Path, record: ProcessRecord | None, capture: Capture | Somara
     return process_allocations(capture, name, role, pid, complete=complete)
 
 
-def process_allocations(capture: Capture, name: str, role: str, pid: int, *, complete: bool) -> ProcessAllocations:
+def process_allocations(capture: Capture, name: str, role: Role, pid: int, *, complete: bool) -> ProcessAllocations:
     """One process's record from its capture."""
     return ProcessAllocations(
         name=name,
-        role=role,  # type: ignore[arg-type]
+        role=role,
         pid=pid or capture.held.pid,
         capture=Path(capture.path).name,
         capture_status="complete" if complete else "partial",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+import msgspec
+
 from somaray.agreement import empty_hvg, read_hvg
 from somaray.config import Settings
 from somaray.failures import note_failure
@@ -32,23 +34,30 @@ tables before. Measured 26 (207 million non-zeros, 5.1 GiB); only used to say be
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files an execution leaves; `capture_dir` only if it is profiled, `tasks` not of a reference."""
+    """Files an execution leaves; `capture_dir` only if it is profiled, `tasks` not of a reference.
+
+    `native` is for the capture with native traces, whose files are in a folder of their own.
+    """
 
     record: Path
     hvg: Path
     memory: Path
     capture_dir: Path | None = None
     tasks: Path | None = None
+    native: bool = False
 
     @property
     def execution(self) -> str:
-        """`capture`, or `timing-N`."""
+        """`capture`, `native`, or `timing-N`."""
+        if self.native:
+            return "native"
         return self.record.stem if self.capture_dir else f"timing-{self.record.stem}"
 
     @property
     def run_dir(self) -> Path:
         """Directory of the run."""
-        return self.record.parent if self.capture_dir else self.record.parent.parent
+        in_a_folder = self.native or not self.capture_dir
+        return self.record.parent.parent if in_a_folder else self.record.parent
 
 
 def measure(
@@ -59,7 +68,7 @@ def measure(
     Parameters
     ----------
     replicate
-        Number of the timing, from 1; None for the capture.
+        Number of the timing, from 1; None for a capture.
     attempt
         Failures of this execution before, plus 1.
     """
@@ -85,7 +94,7 @@ def order_of(
         attempt=attempt,
         memory_path=outputs.memory,
         tasks_path=outputs.tasks,
-        title=_title(settings, run, replicate),
+        title=_title(settings, run, replicate, native=outputs.native),
         n_chunks=None if run.chunk_size is None else -(-read_record(manifest, Manifest).n_obs // run.chunk_size),
         expected_seconds=_expected_seconds(outputs.run_dir),
     )
@@ -93,6 +102,7 @@ def order_of(
 
 def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:
     own = settings.of(run)
+    profile = msgspec.structs.replace(settings.profile, native_traces=outputs.native)
     return Job(
         dataset=run.dataset,
         method=run.method,
@@ -107,16 +117,18 @@ def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:
         environment=own.environment,
         obs_columns=own.obs_columns,
         var_columns=own.var_columns,
-        profile=settings.profile if outputs.capture_dir else None,
+        profile=profile if outputs.capture_dir else None,
         work_dir="",
         capture_dir=str(outputs.capture_dir.absolute()) if outputs.capture_dir else None,
         hvg_path=str(outputs.hvg.absolute()),
     )
 
 
-def _title(settings: Settings, run: Run, replicate: int | None) -> str:
+def _title(settings: Settings, run: Run, replicate: int | None, *, native: bool) -> str:
     position = settings.runs.index(run) + 1
-    part = "capture" if replicate is None else f"timing {replicate} of {settings.replicates}"
+    part = f"timing {replicate} of {settings.replicates}"
+    if replicate is None:
+        part = "native capture" if native else "capture"
     return f"[run {position} of {len(settings.runs)}] {run.path} {part}"
 
 

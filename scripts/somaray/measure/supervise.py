@@ -144,7 +144,9 @@ def _watch(
         text=True,
         start_new_session=True,
     )
-    watching = _watch_pages(driver.pid, order.job.capture_dir, scratch, beside, log)
+    # A capture with native traces tells of symbols alone.
+    watched = order.job.profile is not None and not order.job.profile.native_traces
+    watching = _watch_pages(driver.pid, order.job.capture_dir if watched else None, scratch, beside, log)
     assert sampler.stdout is not None
     timeline = Timeline()
     reader = threading.Thread(target=timeline.read, args=(sampler.stdout,), daemon=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from somaray.allocations.foreign import ForeignRun
+from somaray.allocations.native_record import NativeAllocations
 from somaray.allocations.places import Links
 from somaray.matrix import DEFAULT, Run
 from somaray.records import Allocations, Execution, Place, ProcessAllocations
@@ -11,6 +12,7 @@ from somaray.report.allocation_list import allocation_lines, place_label, top_pl
 from somaray.report.group_table import group_table
 from somaray.report.markdown import escape, table
 from somaray.report.measured_with import measured_with
+from somaray.report.native_table import native_section
 from somaray.report.resident_lines import NEAR_THE_PEAK, resident_lines
 from somaray.report.rows import run_of
 from somaray.units import Parallelism, format_bytes, format_count, format_seconds
@@ -28,7 +30,7 @@ besides is told under the processes; `unknown` stands where the kernel did not t
 **What was allocated for** puts every byte into exactly one kind of work, by the innermost line of its call stack that tells \
 which: reading X inside an HVG call is reading. The rows of a process sum to all it allocated and to its heap's peak. `outside \
 Python` is what threads without a Python frame asked for, TileDB's, SOMA's and Arrow's pools, also listed as `<stack trace \
-unavailable>`.
+unavailable>`; with `profile: {native_traces: true}` a second capture names it by native function.
 """
 
 TOP = 5
@@ -56,6 +58,7 @@ def allocations_document(
     allocations: Sequence[Allocations],
     imported: Sequence[ForeignRun] = (),
     refs: Mapping[str, str] | None = None,
+    natives: Sequence[NativeAllocations] = (),
 ) -> str:
     """Write the document: a heading a dataset and chunk size, a section a parallelism, driver and workers apart.
 
@@ -65,11 +68,20 @@ def allocations_document(
         Every run's profiled execution; a run without allocations is named with its status.
     refs
         Git refs by package, before the versions recorded (imported records have none).
+    natives
+        What the captures with native traces tell, of the runs that have one.
     """
+    named = {native.run: native for native in natives}
     summarised = {run_of(record): record for record in allocations}
     sections = [
-        _Section(run_of(capture), capture.n_obs, False, _own(capture, summarised.get(run_of(capture)), refs))
+        _Section(
+            run,
+            capture.n_obs,
+            False,
+            _own(capture, summarised.get(run), refs) + (native_section(named[run.path]) if run.path in named else ""),
+        )
         for capture in captures
+        for run in [run_of(capture)]
     ]
     sections += [_Section(foreign.run, foreign.n_obs, True, _foreign(foreign, refs)) for foreign in imported]
     parts = ["# Top allocations\n", INTRODUCTION]

@@ -11,8 +11,7 @@ def failed(executions: Sequence[Execution], agreements: Sequence[Agreement]) -> 
     lines = []
     for execution in executions:
         if execution.status not in ("ok", "unsupported"):
-            name = "capture" if execution.replicate is None else f"timing-{execution.replicate}"
-            lines.append(f"{run_of(execution).path} {name}: {execution.status_text}")
+            lines.append(f"{run_of(execution).path} {_name(execution)}: {execution.status_text}")
     for agreement in agreements:
         lines += [
             f"{run_of(agreement).path} {check.execution}: disagrees with the reference ({check.note})"
@@ -20,6 +19,12 @@ def failed(executions: Sequence[Execution], agreements: Sequence[Agreement]) -> 
             if check.agrees is False
         ]
     return lines
+
+
+def _name(execution: Execution) -> str:
+    if execution.replicate is not None:
+        return f"timing-{execution.replicate}"
+    return "native capture" if execution.profile is not None and execution.profile.native_traces else "capture"
 
 
 def summary(executions: Sequence[Execution], agreements: Sequence[Agreement]) -> str:
