@@ -15,6 +15,7 @@ from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
 from somaray.matrix import run_from_path
+from somaray.variants import keep_last_variants
 
 # Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
 ALL_CORES = workflow.resource_settings.cores or 1
@@ -29,6 +30,7 @@ def config_files():
 
 
 try:
+    keep_last_variants(config, config_files())
     SETTINGS = load_settings(config, config_files())
     check_datasets(SETTINGS, config_files())
 except SomarayError as error:

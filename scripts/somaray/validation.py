@@ -33,6 +33,10 @@ class Origins:
                     return path
         return self._layers[-1][0] if self._layers and not key else COMMAND_LINE
 
+    def values(self, key: Key) -> list[Any]:
+        """What each file that sets `key` says of it, in the order of the files."""
+        return [_at(layer, key) for _, layer in self._layers if _has(layer, key)]
+
     def error(self, key: Key, problem: str) -> SomarayError:
         """A mistake at `key`: file, key, then what is wrong and what was expected."""
         return SomarayError(f"{self.of(key)}: {dotted(key)}: {problem}")
@@ -44,6 +48,12 @@ def dotted(key: Key) -> str:
     for part in key:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text or "(top level)"
+
+
+def _at(node: Any, key: Key) -> Any:
+    for part in key:
+        node = node[part]
+    return node
 
 
 def _has(node: Any, key: Key) -> bool:

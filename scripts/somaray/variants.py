@@ -1,12 +1,45 @@
 """Named bundles of settings laid over runs, the fourth axis of the matrix, from a configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 from somaray.matrix import DEFAULT, VARIANT_NAME, Variant
 from somaray.run_settings import run_settings, settings_named
 from somaray.settings import RunSettings
 from somaray.validation import Origins
+
+
+def keep_last_variants(config: Mapping[str, Any], files: Sequence[str | Path]) -> None:
+    """Leave of each variant what the last file that names it says, in place.
+
+    Snakemake merges the mappings of all files, and an earlier file's settings, or its `only`, would stay where a later one
+    means a variant of its own by the same name. One that the command line changes stays as merged.
+
+    Parameters
+    ----------
+    config
+        All of them, merged; not validated yet.
+    files
+        Those files, in the order they were merged.
+    """
+    variants = config.get("variants")
+    if not isinstance(variants, dict):
+        return
+    origins = Origins(files)
+    for name, merged in variants.items():
+        said = origins.values(("variants", name))
+        if len(said) > 1 and merged == reduce(_merge, said):
+            variants[name] = deepcopy(said[-1])
+
+
+def _merge(below: Any, above: Any) -> Any:
+    if not isinstance(above, Mapping):
+        return above
+    below = below if isinstance(below, Mapping) else {}
+    return {**below, **{key: _merge(below.get(key, {}), value) for key, value in above.items()}}
 
 
 def read_variants(

@@ -1,13 +1,16 @@
 """What the supervisor reports about programs whose behaviour is known, and what it leaves behind: nothing."""
 
 import io
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -211,3 +214,14 @@ def test_two_measurements_never_overlap(order, monkeypatch) -> None:
         thread.join()
     (_, first_end), (second_begin, _) = sorted(spans)
     assert second_begin >= first_end
+
+
+def test_variables_of_a_run_reach_driver_and_workers_before_libraries_do_and_are_recorded(order, tmp_path) -> None:
+    # Dask itself would set MALLOC_TRIM_THRESHOLD_ in its workers.
+    wanted = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_TRIM_THRESHOLD_": "123456", "PLAIN": "a=b c"}
+    ordered = order("tell_environment", "1x1x1")
+    execution = run(replace(ordered, job=msgspec.structs.replace(ordered.job, environment=wanted)))
+    assert execution.status == "ok"
+    told = json.loads((tmp_path / "environment.json").read_text())
+    assert told == {"driver": [wanted, wanted], "worker": [wanted, wanted]}
+    assert {name: execution.environment[name] for name in wanted} == wanted

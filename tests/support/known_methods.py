@@ -1,5 +1,6 @@
 """Methods for tests: each does one thing whose effect on the measurement is known. Chosen by `hvg.batch_key`."""
 
+import json
 import os
 import signal
 import subprocess
@@ -81,6 +82,20 @@ def read_file(client) -> None:
     with open(os.path.join(os.environ["SOMARAY_TEST_DIR"], "known"), "rb", buffering=0) as stream:
         while stream.read(MIB):
             pass
+
+
+def started_with(names: list[str]) -> list[dict[str, str | None]]:
+    """Variables as this process has them now, and as it was started with, before any library was loaded (proc(5))."""
+    with open("/proc/self/environ", "rb") as stream:
+        start = dict(pair.split("=", 1) for pair in stream.read().decode().split("\0") if "=" in pair)
+    return [{name: source.get(name) for name in names} for source in (os.environ, start)]
+
+
+def tell_environment(client) -> None:
+    names = ["ARROW_DEFAULT_MEMORY_POOL", "MALLOC_TRIM_THRESHOLD_", "PLAIN"]
+    told = {"driver": started_with(names), "worker": client.submit(started_with, names).result()}
+    with open(os.path.join(os.environ["SOMARAY_TEST_DIR"], "environment.json"), "w") as stream:
+        json.dump(told, stream)
 
 
 def raise_error(client) -> None:

@@ -11,6 +11,7 @@ from somaray.matrix import Run
 from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings, RunSettings
 from somaray.units import Parallelism
 from somaray.validation import Origins, dotted, load_schema
+from somaray.variants import keep_last_variants
 
 BASE = """
 catalogue:
@@ -42,6 +43,7 @@ def load(tmp_path):
             files.append(tmp_path / f"{number}.yaml")
             files[-1].write_text(text)
             config = merged(config, yaml.safe_load(text) or {})
+        keep_last_variants(config, files)
         return load_settings(config, files)
 
     return load
@@ -394,3 +396,21 @@ def test_the_name_of_a_file_of_secrets_is_no_secret(load):
     assert load("environment: {AWS_SHARED_CREDENTIALS_FILE: x}").common.environment == {
         "AWS_SHARED_CREDENTIALS_FILE": "x"
     }
+
+
+def test_a_variant_that_a_later_file_names_is_that_file_s_alone(load):
+    first = "variants: {default: {}, v: {tiledb: {a: 1}, only: [{dataset: b}]}, w: {tiledb: {b: 1}}}"
+    settings = load(first, "variants: {v: {tiledb: {c: 2}}}")
+    assert {run.variant for run in settings.runs} == {"default", "v", "w"}
+    assert (settings.variants["v"].tiledb, settings.variants["w"].tiledb) == ({"c": "2"}, {"b": "1"})
+    assert {run.variant for run in load(first, "variants: {v: {}}", "").runs} == {"default", "v", "w"}
+    assert {run.variant for run in load(first, "variants: {v: null}").runs} == {"default", "w"}
+
+
+def test_a_variant_that_the_command_line_changes_stays_as_merged(tmp_path):
+    files = [tmp_path / "0.yaml", tmp_path / "1.yaml"]
+    for path, text in zip(files, ("{v: {tiledb: {a: 1, b: 1}}}", "{v: {tiledb: {b: 2}}}"), strict=True):
+        path.write_text(f"variants: {text}")
+    config = {"variants": {"v": {"tiledb": {"a": 1, "b": 3}}}}
+    keep_last_variants(config, files)
+    assert config["variants"]["v"] == {"tiledb": {"a": 1, "b": 3}}

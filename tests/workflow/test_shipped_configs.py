@@ -47,6 +47,18 @@ def test_the_notes_four_runs_and_what_stands_beside_them(root, name):
     assert settings.hvg.n_top_genes is None
 
 
+def test_small_buffers_stand_beside_the_default_of_one_run_and_in_no_other_dataset(root, tmp_path):
+    settings = merged_settings(root, "config.yaml")
+    path = "census-like-12k/soma-dask/6k_2x1x1"
+    assert path in {run.path for run in settings.runs}
+    assert [run.path for run in settings.runs if run.variant != "default"] == [f"{path}_small-buffers"]
+    # A file of a user's own that names no variant has none.
+    (tmp_path / "mine.yaml").write_text(
+        "catalogue: {mine: {kind: synthetic, n_obs: 10k, n_vars: 1k, nnz_per_obs: 50}}\ndatasets: [mine]"
+    )
+    assert {run.variant for run in merged_settings(root, tmp_path / "mine.yaml").runs} == {"default"}
+
+
 def test_synthetic_heart_and_lung_are_as_large_as_those_of_census(root):
     catalogue = merged_settings(root, "seed_scale.yaml").catalogue
     sizes = {
