@@ -40,53 +40,72 @@ def add_totals(rows, genes, values, first_row, cell_of, column_of, totals):
 
 
 @numba.njit(nogil=True, cache=True)
-def add_shares(rows, genes, values, first_row, cell_of, column_of, batch_of, weights, sums):
-    """Add x/r and (x/r)² to `sums[batch, column]`, with `weights` = 1/r a cell."""
-    row, batch, weight = np.int64(-1), np.int64(-1), 0.0
+def keep(rows, genes, values, first_row, cell_of, column_of, totals, cells, columns, kept):
+    """Add up each cell's counts, and keep the wanted coordinates in `cells`, `columns` and `kept`.
+
+    Returns
+    -------
+    Whether all values are finite and not negative, and how many coordinates are kept.
+    """
+    fine, n_kept = True, 0
+    row, cell, total = np.int64(-1), np.int64(-1), 0.0
     for i in range(values.size):
         if rows[i] != row:
-            row = rows[i]
-            cell = cell_of[row - first_row]
-            batch = np.int64(batch_of[cell]) if cell >= 0 else np.int64(-1)
-            weight = weights[cell]
-        if batch < 0:
+            if cell >= 0:
+                totals[cell] += total
+            row, total = rows[i], 0.0
+            cell = np.int64(cell_of[row - first_row])
+        if cell < 0:
             continue
         column = genes[i]
         if column_of.size:
             column = np.int64(column_of[column])
             if column < 0:
                 continue
-        share = values[i] * weight
-        sums[batch, column, 0] += share
-        sums[batch, column, 1] += share * share
+        value = np.float64(values[i])
+        if not (value >= 0.0 and value < np.inf):
+            fine = False
+        total += value
+        cells[n_kept] = cell
+        columns[n_kept] = column
+        kept[n_kept] = values[i]
+        n_kept += 1
+    if cell >= 0:
+        totals[cell] += total
+    return fine, n_kept
 
 
 @numba.njit(nogil=True, cache=True)
-def add_logs(rows, genes, values, first_row, cell_of, column_of, batch_of, divisors, log_table, sums):
-    """Add z = log1p(x / divisor) and z² to `sums[batch, column]`, each rounded to the type of `values` as Scanpy does.
-
-    `log_table[cell, k]` holds log1p(k / divisors[cell]).
-    """
-    row, cell, batch = np.int64(-1), np.int64(-1), np.int64(-1)
+def add_shares(cells, columns, values, batch_of, weights, sums):
+    """Add x/r and (x/r)² of kept coordinates to `sums[batch, column]`, with `weights` = 1/r a cell."""
     for i in range(values.size):
-        if rows[i] != row:
-            row = rows[i]
-            cell = np.int64(cell_of[row - first_row])
-            batch = np.int64(batch_of[cell]) if cell >= 0 else np.int64(-1)
+        cell = cells[i]
+        batch = batch_of[cell]
         if batch < 0:
             continue
-        column = genes[i]
-        if column_of.size:
-            column = np.int64(column_of[column])
-            if column < 0:
-                continue
+        share = values[i] * weights[cell]
+        sums[batch, columns[i], 0] += share
+        sums[batch, columns[i], 1] += share * share
+
+
+@numba.njit(nogil=True, cache=True)
+def add_logs(cells, columns, values, batch_of, divisors, log_table, sums):
+    """Add z = log1p(x / divisor) and z² of kept coordinates to `sums[batch, column]`.
+
+    Each is rounded to the type of `values` as Scanpy does. `log_table[cell, k]` holds log1p(k / divisors[cell]).
+    """
+    for i in range(values.size):
+        cell = cells[i]
+        batch = batch_of[cell]
+        if batch < 0:
+            continue
         value = values[i]
         if value < LOG_TABLE_COUNTS and value == np.floor(value):
             logarithm = log_table[cell, np.int64(value)]
         else:
             logarithm = np.log1p(value / divisors[cell])
-        sums[batch, column, 0] += logarithm
-        sums[batch, column, 1] += logarithm * logarithm
+        sums[batch, columns[i], 0] += logarithm
+        sums[batch, columns[i], 1] += logarithm * logarithm
 
 
 @numba.njit(nogil=True, cache=True)

@@ -16,9 +16,17 @@ from somaray.methods.onepass.compressed import JoinIds, Strip
 
 BUFFER_KEY = "soma.init_buffer_bytes"
 
-DEFAULT_BUFFER_BYTES = 16 * 1024**2
-"""Buffer a column where the run's settings name none. SOMA's own 1 GiB is never filled by a strip; from 4 to 16 MiB the scan
-was a tenth faster than with 64 MiB, whose pages the kernel maps anew for every batch."""
+DEFAULT_BUFFER_BYTES = 4 * 1024**2
+"""Buffer a column where the run's settings name none. SOMA's own 1 GiB is never filled by a strip. The smaller it is, the more
+often its pages are used again instead of mapped anew; below 4 MiB the batches themselves begin to cost."""
+
+BUDGET_KEY = "sm.mem.total_budget"
+
+LEAST_BUDGET_BYTES = 32 * 1024**2
+INDEX_BYTES_PER_TILE = 128
+INDEX_SHARE = 0.1
+"""Part of its budget that TileDB gives to the index of an array (`ratio_array_data` of its sparse readers)."""
+TILES_AT_LEAST = 8
 
 NO_LOOKUP = np.empty(0, dtype=np.int32)
 
@@ -115,8 +123,28 @@ def read_strip(
             yield row_ids, gene_ids, batch.column("soma_data").to_numpy()
 
 
+def choose_budget_bytes(n_stored: int, tile_capacity: int, value_bytes: int) -> int:
+    """Memory in which TileDB unpacks tiles of a strip, a thread, where the run's settings name none.
+
+    TileDB's own 10 GiB let it hold a whole strip unpacked beside the batches made of it. `LEAST_BUDGET_BYTES` are enough, unless
+    a few tiles, or the index of a very large array, need more.
+
+    Parameters
+    ----------
+    n_stored
+        Non-zeros in the array.
+    tile_capacity
+        Non-zeros a tile.
+    value_bytes
+        Of one value.
+    """
+    tile_bytes = tile_capacity * (2 * 8 + value_bytes)
+    index_bytes = n_stored // max(tile_capacity, 1) * INDEX_BYTES_PER_TILE
+    return max(LEAST_BUDGET_BYTES, TILES_AT_LEAST * tile_bytes, int(index_bytes / INDEX_SHARE))
+
+
 TARGET_STRIP_NONZEROS = 4_000_000
-"""Non-zeros of an average strip: 80 MB of Arrow batches, which is what a thread holds while it adds them up."""
+"""Non-zeros of an average strip: 32 MB as `Kept` packs them, which a thread holds until the cells' totals are known."""
 
 MAX_BAND_ROWS = 16_384
 

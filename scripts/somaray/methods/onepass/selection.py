@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from somaray.errors import SomarayError
 from somaray.methods.onepass.compressed import JoinIds
-from somaray.methods.onepass.reading import BUFFER_KEY, DEFAULT_BUFFER_BYTES, Layer, choose_band_rows
+from somaray.methods.onepass.reading import (
+    BUDGET_KEY,
+    BUFFER_KEY,
+    DEFAULT_BUFFER_BYTES,
+    Layer,
+    choose_band_rows,
+    choose_budget_bytes,
+)
 from somaray.methods.onepass.tasks import normalised_dtype
 from somaray.settings import HvgSettings
 
@@ -134,15 +141,18 @@ def encode_batches(column: pd.Series, hvg: HvgSettings) -> tuple[NDArray[np.int3
 def _layer(source: "Source", array: "tiledbsoma.SparseNDArray", var_joinids: NDArray[np.int64]) -> Layer:
     (_, last_row), (_, last_gene) = array.non_empty_domain() or ((0, 0), (0, 0))
     every_gene = len(var_joinids) == var_joinids.max() + 1 and last_gene < len(var_joinids)
-    tile_rows = int(json.loads(array.schema_config_options().dims)["soma_dim_0"]["tile"])
+    options = array.schema_config_options()
+    tile_rows = int(json.loads(options.dims)["soma_dim_0"]["tile"])
     try:
         # `nnz` would count one by one where fragments overlap; an estimate does.
         n_stored = array._handle.fragment_cell_count()
     except (AttributeError, tiledbsoma.SOMAError):
         n_stored = 0
+    value_bytes = array.schema.field("soma_data").type.bit_width // 8
+    budget_bytes = choose_budget_bytes(n_stored, options.capacity, value_bytes)
     return Layer(
         uri=array.uri,
-        tiledb=dict(source.tiledb),
+        tiledb={BUDGET_KEY: str(budget_bytes), **source.tiledb},
         genes=None if every_gene else JoinIds.from_array(np.sort(var_joinids)),
         n_columns=len(var_joinids),
         band_rows=choose_band_rows(tile_rows, last_row + 1, n_stored),

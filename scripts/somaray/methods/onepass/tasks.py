@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from somaray.methods.onepass import kernels
 from somaray.methods.onepass.compressed import JoinIds, Labels, split_into_strips
+from somaray.methods.onepass.kept import Kept
 from somaray.methods.onepass.reading import Layer, open_layer, read_strip
 
 Quantity = Literal["totals", "shares", "logs", "counts", "clipped"]
@@ -138,24 +139,25 @@ def _add_totals(task: Task) -> Sums:
 def _add_normalised(task: Task) -> Sums:
     dtype = normalised_dtype(_stored_dtype(task))
     moments, found, fine = _zeros(task), [], True
+    kept = Kept(task.layer.n_columns, dtype)
     for strip in _strips(task, dtype):
-        # A cell's total must be known before its shares, so a strip's batches are held until all have come.
-        totals, held = np.zeros(strip.n_cells), []
+        # A cell's total must be known before its shares, so a strip's coordinates are kept until all have come.
+        totals = np.zeros(strip.n_cells)
+        kept.clear()
         for coordinates in strip.batches:
-            fine &= kernels.add_totals(*coordinates, totals)
-            held.append(coordinates)
+            fine &= kept.add(coordinates, totals)
         rounded = totals.astype(dtype)
         found.append(rounded)
         if task.quantity == "shares":
             weights = np.divide(1.0, rounded, out=np.zeros(len(rounded)), where=rounded != 0, dtype=np.float64)
-            for coordinates in held:
-                kernels.add_shares(*coordinates, strip.batch_of, weights, moments)
+            for block in kept:
+                kernels.add_shares(*block, strip.batch_of, weights, moments)
         else:
             divisors = rounded / task.target_sum
             divisors += divisors == 0
             table = np.log1p(np.arange(kernels.LOG_TABLE_COUNTS, dtype=dtype) / divisors[:, None])
-            for coordinates in held:
-                kernels.add_logs(*coordinates, strip.batch_of, divisors, table, moments)
+            for block in kept:
+                kernels.add_logs(*block, strip.batch_of, divisors, table, moments)
     return Sums(np.concatenate(found), task.labels.batches, moments, fine)
 
 
