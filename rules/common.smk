@@ -15,6 +15,7 @@ from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
 from somaray.matrix import run_from_path
+from somaray.registry import METHODS
 from somaray.variants import keep_last_variants
 
 # Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
@@ -60,6 +61,12 @@ def every_run(*files):
 def run_of(wildcards):
     """The run that a rule's wildcards name."""
     return run_from_path(f"{wildcards.dataset}/{wildcards.method}/{wildcards.setting}")
+
+
+def exported(wildcards):
+    """The AnnData file that a run's method reads; nothing for a method that reads the experiment."""
+    export = METHODS[wildcards.method].export
+    return f"results/datasets/{wildcards.dataset}/x.{export}" if export else []
 
 
 def as_params(*records):

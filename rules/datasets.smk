@@ -36,3 +36,38 @@ rule locate_dataset:
         fingerprint=lambda wildcards: stages.dataset_fingerprint(SETTINGS.catalogue[wildcards.dataset]["kind"]),
     script:
         "../scripts/prepare_dataset.py"
+
+
+# AnnData files of the same cells and genes, for the methods that read one; what they cost is no part of a run.
+rule export_h5ad:
+    input:
+        manifest="results/datasets/{dataset}/manifest.json",
+    output:
+        "results/datasets/{dataset}/x.h5ad",
+    log:
+        "results/logs/{dataset}/export-h5ad.log",
+    conda:
+        "../envs/somaray.yaml"
+    # Nothing may be measured beside it.
+    threads: ALL_CORES
+    params:
+        fingerprint=stages.export_fingerprint(),
+    script:
+        "../scripts/export_dataset.py"
+
+
+rule export_zarr:
+    input:
+        manifest="results/datasets/{dataset}/manifest.json",
+    output:
+        directory("results/datasets/{dataset}/x.zarr"),
+    log:
+        "results/logs/{dataset}/export-zarr.log",
+    conda:
+        "../envs/somaray.yaml"
+    # Nothing may be measured beside it.
+    threads: ALL_CORES
+    params:
+        fingerprint=stages.export_fingerprint(),
+    script:
+        "../scripts/export_dataset.py"

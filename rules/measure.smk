@@ -5,6 +5,7 @@
 rule capture_run:
     input:
         manifest="results/datasets/{dataset}/manifest.json",
+        export=exported,
     output:
         record=f"{RUN_DIR}/capture.json",
         capture=directory(f"{RUN_DIR}/capture"),
@@ -30,6 +31,7 @@ rule capture_run:
 rule capture_native:
     input:
         manifest="results/datasets/{dataset}/manifest.json",
+        export=exported,
     output:
         record=f"{RUN_DIR}/native/capture.json",
         capture=directory(f"{RUN_DIR}/native/capture"),
@@ -54,6 +56,7 @@ rule capture_native:
 rule time_run:
     input:
         manifest="results/datasets/{dataset}/manifest.json",
+        export=exported,
     output:
         record=f"{RUN_DIR}/timing/{{replicate}}.json",
         hvg=f"{RUN_DIR}/timing/{{replicate}}.hvg.parquet",

@@ -25,4 +25,5 @@ with script_log(snakemake.log[0]) as log:
             native=snakemake.params.get("native", False),
         ),
         log=log,
+        export=Path(snakemake.input.export) if snakemake.input.get("export") else None,
     )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from somaray.errors import SomarayError
@@ -150,6 +150,9 @@ def expand(
 ) -> tuple[Run, ...]:
     """Expand the matrix, drop what `exclude` matches, add what `runs` names, each run once, sorted.
 
+    A method that does not read through TileDB has one run for all parallelism that differs in TileDB threads alone, named
+    `PxTx1`; `exclude` looks at the parallelism as it was listed.
+
     Parameters
     ----------
     exclude
@@ -175,7 +178,14 @@ def expand(
     for dataset, names in (runs or {}).items():
         for name in names:
             kept |= _named_runs(dataset, str(name), methods, variants)
-    return tuple(sorted(kept, key=lambda run: run.sort_key))
+    return tuple(sorted({_canonical(run) for run in kept}, key=lambda run: run.sort_key))
+
+
+def _canonical(run: Run) -> Run:
+    """Take TileDB threads as 1 where TileDB means nothing to the method, so that runs which differ in them alone are one."""
+    if run.parallelism is None or "tiledb" not in METHODS[run.method].unaffected_by:
+        return run
+    return replace(run, parallelism=replace(run.parallelism, tile_threads=1))
 
 
 def _named_runs(dataset: str, name: str, methods: Sequence[str], variants: Sequence[Variant]) -> set[Run]:

@@ -20,6 +20,7 @@ RUN_PACKAGES = (
     "scipy",
     "somacore",
 )
+EXPORT_PACKAGES = (*STORE_PACKAGES, "anndata", "h5py", "numcodecs", "pandas", "scipy", "zarr")
 
 _DATASET_ENTRIES = {
     "synthetic": ("somaray.datasets.synthetic:write_synthetic", "somaray.datasets.count_model:CountModel"),
@@ -34,6 +35,11 @@ def dataset_fingerprint(kind: str) -> str:
     return source_fingerprint(*_DATASET_ENTRIES[kind]) + version_fingerprint(STORE_PACKAGES)
 
 
+def export_fingerprint() -> str:
+    """Fingerprint of what exports a dataset to AnnData files."""
+    return source_fingerprint("somaray.datasets.export:export") + version_fingerprint(EXPORT_PACKAGES)
+
+
 def run_fingerprint(method: str) -> str:
     """Fingerprint of an unprofiled execution: the method, and all that measures it."""
     return source_fingerprint(
@@ -42,7 +48,7 @@ def run_fingerprint(method: str) -> str:
         "somaray.measure.sampler:run",
         "somaray.measure.assemble:assemble",
         "somaray.measure.supervise:child_environment",
-    ) + version_fingerprint(RUN_PACKAGES)
+    ) + version_fingerprint([*RUN_PACKAGES, *METHODS[method].packages])
 
 
 def capture_fingerprint(method: str) -> str:

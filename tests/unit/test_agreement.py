@@ -33,6 +33,15 @@ def test_normalised_dispersions_are_held_less_tightly(difference, agrees) -> Non
     assert check.largest_difference == 0.0
 
 
+@pytest.mark.parametrize(("difference", "agrees"), [(2e-3, True), (2e-2, False)])
+def test_fitted_variances_are_held_less_tightly_than_variances(difference, agrees) -> None:
+    expected = table(variances=[1.0, 2.0, 3.0, 4.0], variances_norm=[0.5, 1.0, 4.0, 0.2])
+    fitted = expected.assign(variances_norm=expected["variances_norm"] + [difference, 0, 0, 0])
+    check = compare("capture", fitted, expected)
+    assert (check.agrees, check.largest_difference) == (agrees, pytest.approx(difference))
+    assert compare("capture", expected.assign(variances=expected["variances"] + 1e-5), expected).agrees is False
+
+
 @pytest.mark.parametrize("by", [0.5, 2.0])
 def test_tolerance_decides(by) -> None:
     check = compare("capture", table(dispersions=[1.0 + by * TOLERANCE, np.nan, 30.0, -2.0]), table())

@@ -84,6 +84,33 @@ def test_a_method_without_chunks_has_one_run_a_dataset():
     assert paths(runs) == ["a/in-memory/whole", "b/in-memory/whole"]
 
 
+def test_tile_threads_multiply_no_method_that_has_none():
+    layouts = [Parallelism(2, 1, 1), Parallelism(2, 1, 4), Parallelism(4, 1, 4)]
+    runs = expand(
+        ["a"],
+        [CHUNKED, "h5ad-dask"],
+        [100_000],
+        layouts,
+        exclude=[{"method": "h5ad-dask", "processes": 4}],
+        runs={"a": ["h5ad-dask/20k_4x4x4", "20k_1x1x2"]},
+    )
+    assert paths(runs) == [
+        "a/h5ad-dask/20k_1x1x1",
+        "a/h5ad-dask/20k_4x4x1",
+        "a/h5ad-dask/100k_2x1x1",
+        "a/soma-dask/20k_1x1x2",
+        "a/soma-dask/100k_2x1x1",
+        "a/soma-dask/100k_2x1x4",
+        "a/soma-dask/100k_4x1x4",
+    ]
+
+
+def test_exclude_looks_at_parallelism_as_it_was_listed():
+    layouts = [Parallelism(2, 1, 1), Parallelism(2, 1, 4)]
+    runs = expand(["a"], ["zarr-dask"], [10], layouts, exclude=[{"tile_threads": 1}])
+    assert paths(runs) == ["a/zarr-dask/10_2x1x1"]
+
+
 def test_runs_are_sorted_by_size_not_by_name():
     runs = expand(
         ["a"], [CHUNKED], [1_000_000, 5000, 100_000], [parse_parallelism(text) for text in ("10x1x1", "2x1x1")]

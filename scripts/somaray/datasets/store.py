@@ -30,6 +30,8 @@ class Source:
         TileDB's settings, all text.
     obs_columns, var_columns
         Columns to read into an AnnData beside those that a method needs; None for all.
+    exported
+        AnnData file of the same cells and genes, for a method that reads one.
     """
 
     uri: str
@@ -44,6 +46,7 @@ class Source:
     tiledb: Mapping[str, str] = field(default_factory=dict)
     obs_columns: tuple[str, ...] | None = None
     var_columns: tuple[str, ...] | None = None
+    exported: str | None = None
 
     @classmethod
     def from_manifest(
@@ -53,6 +56,7 @@ class Source:
         tile_threads: int | None,
         obs_columns: tuple[str, ...] | None = None,
         var_columns: tuple[str, ...] | None = None,
+        exported: str | None = None,
     ) -> "Source":
         """Make the source of one run.
 
@@ -66,6 +70,8 @@ class Source:
             Threads of TileDB, for reading and for computing each; None leaves TileDB its own choice. It goes before both.
         obs_columns, var_columns
             The run's settings.
+        exported
+            Where the dataset was exported to, if the method reads that.
         """
         threads = {}
         if tile_threads is not None:
@@ -83,6 +89,7 @@ class Source:
             tiledb={**manifest.tiledb, **tiledb, **threads},
             obs_columns=obs_columns,
             var_columns=var_columns,
+            exported=exported,
         )
 
     def context(self) -> "tiledbsoma.SOMATileDBContext":

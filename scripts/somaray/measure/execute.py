@@ -48,6 +48,8 @@ def write_hvg(path: str | Path, table: "pd.DataFrame") -> None:
 def execute(job: Job) -> None:
     """Run the job's method once; profiled if the job has a profile."""
     work_dir = Path(job.work_dir)
+    if job.unsupported:
+        raise Unsupported(job.unsupported)
     # Imports are no part of a run: they cost seconds and hundreds of MiB that no setting changes.
     module = importlib.import_module(job.module)
     parallelism = None if job.parallelism is None else parse_parallelism(job.parallelism)
@@ -58,6 +60,7 @@ def execute(job: Job) -> None:
         None if parallelism is None else parallelism.tile_threads,
         job.obs_columns,
         job.var_columns,
+        job.export,
     )
     clock = Clock(work_dir / EVENTS)
     capture = None if job.capture_dir is None else DRIVER_CAPTURE

@@ -9,7 +9,8 @@ from somaray.settings import DaskSettings, HvgSettings, ProfileSettings
 class Job(Record, frozen=True, kw_only=True):
     """`job.json`: all that the measured program needs to know, written for it by its supervisor.
 
-    `module` is the method's module, as the registry has it.
+    `module` is the method's module, as the registry has it; `export` the AnnData file that it reads, if it does; `unsupported`
+    why the method cannot do what is asked, which then is not tried.
     """
 
     dataset: str
@@ -29,3 +30,5 @@ class Job(Record, frozen=True, kw_only=True):
     work_dir: str
     capture_dir: str | None
     hvg_path: str
+    export: str | None = None
+    unsupported: str = ""

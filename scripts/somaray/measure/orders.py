@@ -61,7 +61,14 @@ class Outputs:
 
 
 def measure(
-    settings: Settings, run: Run, manifest: Path, replicate: int | None, attempt: int, outputs: Outputs, log: TextIO
+    settings: Settings,
+    run: Run,
+    manifest: Path,
+    replicate: int | None,
+    attempt: int,
+    outputs: Outputs,
+    log: TextIO,
+    export: Path | None = None,
 ) -> None:
     """Run one execution and write its files, whether it goes well or not.
 
@@ -71,8 +78,10 @@ def measure(
         Number of the timing, from 1; None for a capture.
     attempt
         Failures of this execution before, plus 1.
+    export
+        AnnData file of the dataset, for a method that reads one.
     """
-    order = order_of(settings, run, manifest, replicate, attempt, outputs)
+    order = order_of(settings, run, manifest, replicate, attempt, outputs, export)
     outputs.hvg.parent.mkdir(parents=True, exist_ok=True)
     execution = supervise(order, log)
     if execution.status != "ok":
@@ -84,11 +93,17 @@ def measure(
 
 
 def order_of(
-    settings: Settings, run: Run, manifest: Path, replicate: int | None, attempt: int, outputs: Outputs
+    settings: Settings,
+    run: Run,
+    manifest: Path,
+    replicate: int | None,
+    attempt: int,
+    outputs: Outputs,
+    export: Path | None = None,
 ) -> Order:
     """One execution of a run, ready to be supervised; parameters as those of `measure`."""
     return Order(
-        job=_job(settings, run, manifest, outputs),
+        job=_job(settings, run, manifest, outputs, export),
         limits=settings.limits,
         replicate=replicate,
         attempt=attempt,
@@ -100,13 +115,15 @@ def order_of(
     )
 
 
-def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:
+def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs, export: Path | None = None) -> Job:
     own = settings.of(run)
     profile = msgspec.structs.replace(settings.profile, native_traces=outputs.native)
+    method, flavor = METHODS[run.method], settings.hvg.flavor
+    able = flavor in method.flavors
     return Job(
         dataset=run.dataset,
         method=run.method,
-        module=METHODS[run.method].module,
+        module=method.module,
         chunk_size=run.chunk_size,
         parallelism=None if run.parallelism is None else str(run.parallelism),
         variant=run.variant,
@@ -121,6 +138,8 @@ def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs) -> Job:
         work_dir="",
         capture_dir=str(outputs.capture_dir.absolute()) if outputs.capture_dir else None,
         hvg_path=str(outputs.hvg.absolute()),
+        export=None if export is None else str(export.absolute()),
+        unsupported="" if able else f"flavor {flavor}: {run.method} knows {', '.join(method.flavors)} alone",
     )
 
 
