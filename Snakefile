@@ -22,6 +22,7 @@ rule all:
         "results/tables/runs.csv",
         "results/tables/agreement.md",
         "results/allocations.md",
+        "results/findings.md",
         every_run("flamegraph"),
         "results/verdict.txt",
     localrule: True

@@ -44,6 +44,21 @@ rule write_allocations_document:
         "../scripts/write_allocations_document.py"
 
 
+rule write_findings:
+    input:
+        **RECORDS,
+    output:
+        "results/findings.md",
+    log:
+        "results/logs/findings.log",
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.report_fingerprint("findings") + stages.report_fingerprint("findings_document"),
+    script:
+        "../scripts/write_findings.py"
+
+
 rule verdict:
     input:
         captures=RECORDS["captures"],
@@ -51,7 +66,7 @@ rule verdict:
         timings=RECORDS["timings"],
         agreements=RECORDS["agreements"],
         # Last, so that a failed run never keeps the tables from being written.
-        tables=["results/tables/runs.md", "results/allocations.md"],
+        tables=["results/tables/runs.md", "results/allocations.md", "results/findings.md"],
     output:
         "results/verdict.txt",
     log:

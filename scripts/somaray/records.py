@@ -6,6 +6,7 @@ Every file carries `schema_version`. A field is never given a new meaning; when 
 
 from typing import ClassVar, Literal
 
+from somaray.dask_work import DaskWork
 from somaray.grouped import GroupBytes
 
 # Whoever has to do with records finds reading and writing them here too.
@@ -91,9 +92,10 @@ class Phase(Part, frozen=True, kw_only=True):
 class ProcessRecord(Part, frozen=True, kw_only=True):
     """One process of an execution.
 
-    `peak_rss_bytes` is the kernel's own high-water mark (VmHWM), `peak_pss_bytes` the largest sample. `read_bytes` are those
-    asked for through system calls, `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does
-    not tell. `capture` names a file in `capture/`; `capture_status` is None where there was none.
+    `peak_rss_bytes` is the kernel's own high-water mark (VmHWM), `sampled_rss_bytes` and `peak_pss_bytes` are the largest
+    samples; a peak between two samples shows in the first alone. `read_bytes` are those asked for through system calls,
+    `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does not tell. `capture` names a file
+    in `capture/`; `capture_status` is None where there was none.
     """
 
     name: str
@@ -107,6 +109,7 @@ class ProcessRecord(Part, frozen=True, kw_only=True):
     disk_read_bytes: int | None
     capture: str | None = None
     capture_status: Literal["complete", "partial"] | None = None
+    sampled_rss_bytes: int | None = None
 
 
 class Execution(RunRecord, frozen=True, kw_only=True):
@@ -116,6 +119,7 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     `peak_pss_bytes` is the largest sum over all processes alive at one sample. CPU seconds and bytes read leave out what
     starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes together.
     `tiledb`, `dask` and the columns read (None: all) are the run's own, its variant's laid over those of all runs.
+    `dask_work` is None where there was no Dask, or nobody to tell of it.
     """
 
     VERSION: ClassVar[int] = 2
@@ -144,6 +148,7 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     profile: ProfileSettings | None
     environment: dict[str, str]
     provenance: Provenance
+    dask_work: DaskWork | None = None
 
     @property
     def status_text(self) -> str:

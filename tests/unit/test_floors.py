@@ -15,7 +15,7 @@ PACKAGE = SCRIPTS / "somaray"
 
 FLOORS = (
     {"errors", "units", "bindings"},
-    {"registry", "matrix", "settings", "residency", "record_files", "grouped"},
+    {"registry", "matrix", "settings", "residency", "record_files", "grouped", "dask_work"},
     {"validation", "config", "run_settings", "variants", "records", "fingerprints", "cluster"},
     {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages"},
     {"methods", "report"},

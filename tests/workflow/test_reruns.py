@@ -7,7 +7,7 @@ import pytest
 
 from support.workflow import TINY, Checkout
 
-TABLES = {"write_tables", "write_allocations_document", "verdict"}
+TABLES = {"write_tables", "write_allocations_document", "write_findings", "verdict"}
 A_RUN = {"capture_run", "time_run", "summarise_allocations", "draw_flame_graphs", "check_agreement"}
 RUN_JOBS = Counter(A_RUN)
 
@@ -88,7 +88,7 @@ def test_removed_parallelism_is_in_no_table(checkout) -> None:
     checkout.configure({**TINY, "parallelism": ["0x1x1"]})
     assert {job.rule for job in checkout.planned()} == TABLES
     checkout.run("--cores", "2")
-    for table in ("tables/runs.md", "tables/runs.csv", "tables/agreement.md", "allocations.md"):
+    for table in ("tables/runs.md", "tables/runs.csv", "tables/agreement.md", "allocations.md", "findings.md"):
         text = (checkout.folder / "results" / table).read_text()
         assert "0x2x1" not in text, table
         assert "0×2×1" not in text, table
@@ -133,7 +133,7 @@ def test_method_source_runs_that_methods_runs(checkout) -> None:
 )
 def test_rendering_or_comment_runs_tables_at_most(checkout, file, old, new) -> None:
     edit(checkout, file, old, new)
-    assert {job.rule for job in checkout.planned()} <= {"write_tables", "write_allocations_document", "verdict"}
+    assert {job.rule for job in checkout.planned()} <= TABLES
 
 
 def test_touch_runs_nothing(checkout) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from somaray.dask_work import DaskWork
 from somaray.measure.captures import OUTCOME, complete_marker, read_accounts
+from somaray.measure.dask_watch import DASK_EVENT
 from somaray.measure.job import Job
 from somaray.measure.process_tree import ProcessSample
 from somaray.measure.task_stream import write_task_stream
-from somaray.measure.timeline import Timeline
+from somaray.measure.timeline import Peaks, Timeline
 from somaray.provenance import provenance
 from somaray.records import Execution, Manifest, Phase, ProcessRecord, read_record
 from somaray.settings import Limits
@@ -95,6 +97,7 @@ def assemble(
             if name in job.environment or any(part in name for part in _RECORDED_ENVIRONMENT)
         },
         provenance=provenance(),
+        dask_work=dask_work_of(observed.events),
     )
 
 
@@ -130,28 +133,35 @@ def phases_of(events: list[dict[str, Any]]) -> tuple[tuple[Phase, ...], float]:
     return tuple(phases), zero_seconds
 
 
+def dask_work_of(events: list[dict[str, Any]]) -> DaskWork | None:
+    """What Dask's scheduler told at the end; None if it came to no word."""
+    told = next((event for event in events if event["event"] == DASK_EVENT), None)
+    if told is None:
+        return None
+    return DaskWork(**{name: told[name] for name in DaskWork.__struct_fields__})
+
+
 def process_records(
     accounts: list[dict[str, Any]], timeline: Timeline, capture_dir: str | None
 ) -> tuple[ProcessRecord, ...]:
     """One record a process: by its own account where it gave one, else from the samples alone."""
-    last, peaks = timeline.last(), timeline.peaks_pss_bytes()
+    last, peaks = timeline.last(), timeline.peaks()
     records = [
-        _record(
-            own, ProcessSample(*own["end"]) if own["end"] else last.get(own["pid"]), peaks.get(own["pid"]), capture_dir
-        )
+        _record(own, ProcessSample(*own["end"]) if own["end"] else last.get(own["pid"]), peaks, capture_dir)
         for own in accounts
     ]
     known = {own["pid"] for own in accounts}
     for pid, sample in sorted(last.items()):
         if pid not in known:
             own = {"name": f"other-{pid}", "role": "other", "pid": pid, "capture": None, "start": None, "end": None}
-            records.append(_record({**own, "host": socket.gethostname()}, sample, peaks.get(pid), capture_dir))
+            records.append(_record({**own, "host": socket.gethostname()}, sample, peaks, capture_dir))
     return tuple(records)
 
 
 def _record(
-    own: dict[str, Any], end: ProcessSample | None, peak_pss_bytes: int | None, capture_dir: str | None
+    own: dict[str, Any], end: ProcessSample | None, peaks: dict[int, Peaks], capture_dir: str | None
 ) -> ProcessRecord:
+    sampled = peaks.get(own["pid"], Peaks())
     start = ProcessSample(*own["start"]) if own["start"] else None
     end = end or start
     used = _usage(start, end)
@@ -165,12 +175,13 @@ def _record(
         pid=own["pid"],
         host=own["host"],
         peak_rss_bytes=end.peak_rss_bytes if end else 0,
-        peak_pss_bytes=peak_pss_bytes,
+        peak_pss_bytes=sampled.pss_bytes,
         cpu_seconds=used.cpu_seconds,
         read_bytes=used.read_bytes,
         disk_read_bytes=used.disk_read_bytes,
         capture=own["capture"],
         capture_status=capture_status,
+        sampled_rss_bytes=sampled.rss_bytes,
     )
 
 

@@ -18,6 +18,7 @@ from somaray.errors import SomarayError, Unsupported
 from somaray.matrix import Run
 from somaray.measure.captures import OUTCOME, account, track, watched_workers
 from somaray.measure.clock import EVENTS, Clock
+from somaray.measure.dask_watch import dask_watched
 from somaray.measure.job import Job
 from somaray.measure.progress import count_tasks
 from somaray.measure.task_stream import record_tasks
@@ -77,6 +78,7 @@ def execute(job: Job) -> None:
                 is_chunk_read = getattr(module, "is_chunk_read", None)
                 counter = count_tasks(client, clock, is_chunk_read)
                 recorder = record_tasks(client, work_dir, is_chunk_read)
+                stack.enter_context(dask_watched(client, clock))
         table = module.compute_hvg(source, run, job.hvg, client, clock.phase)
         if client is not None:
             counter.write()

@@ -3,11 +3,18 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pandas as pd
 
 from somaray.measure.process_tree import ProcessSample
+
+
+class Peaks(NamedTuple):
+    """Largest samples of one process; None is what the kernel did not tell."""
+
+    pss_bytes: int | None = None
+    rss_bytes: int | None = None
 
 
 @dataclass
@@ -61,12 +68,13 @@ class Timeline:
         """The last sample of each process, by pid."""
         return {sample.pid: sample for _, sample in self.rows}
 
-    def peaks_pss_bytes(self) -> dict[int, int | None]:
-        """The largest PSS of each process, by pid; None where the kernel does not tell."""
-        peaks: dict[int, int | None] = {}
+    def peaks(self) -> dict[int, Peaks]:
+        """The largest samples of each process, by pid."""
+        peaks: dict[int, Peaks] = {}
         for _, sample in self.rows:
-            known = peaks.get(sample.pid)
-            peaks[sample.pid] = sample.pss_bytes if known is None else max(known, sample.pss_bytes or 0)
+            peaks[sample.pid] = Peaks(
+                *map(_larger, peaks.get(sample.pid, Peaks()), (sample.pss_bytes, sample.rss_bytes))
+            )
         return peaks
 
     def write(self, path: str | Path, zero_seconds: float, processes: dict[int, dict[str, Any]]) -> None:
@@ -92,3 +100,7 @@ class Timeline:
         )
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(path, index=False)
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return max((size for size in (one, other) if size is not None), default=None)
