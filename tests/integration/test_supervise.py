@@ -49,6 +49,13 @@ def test_memory_of_driver_and_workers_is_what_they_touched(order, tmp_path) -> N
             assert process.peak_pss_bytes <= process.peak_rss_bytes
     assert execution.peak_pss_bytes > sum(known.values())
     assert execution.peak_pss_bytes <= sum(process.peak_rss_bytes for process in execution.processes)
+    for process in execution.processes:
+        assert process.sampled_rss_bytes is None or process.peak_pss_bytes <= process.sampled_rss_bytes
+    # Two tasks of 1.5 s each, sent as one graph.
+    assert (execution.dask_work.n_graphs, execution.dask_work.n_tasks) == (1, 2)
+    assert execution.dask_work.graph_bytes >= execution.dask_work.task_bytes > 0
+    assert execution.dask_work.compute_seconds > 2 * 1.5
+    assert (execution.dask_work.n_pauses, execution.dask_work.spilled_bytes) == (0, 0)
     timeline = pd.read_parquet(tmp_path / "memory.parquet")
     assert set(timeline["process"]) >= {"driver", "worker-0", "worker-1"}
     by_moment = timeline.groupby("seconds")["pss_bytes"].sum()

@@ -59,11 +59,11 @@ def obs_buffers(scope: Scope) -> Finding | None:
         place = held.get(each.run)
         if place is None or not hardly_touched(place, each):
             continue
-        buffer_bytes, columns = _buffer_bytes(scope, each), len(scope.manifest.obs_columns) if scope.manifest else 0
+        buffer_bytes, columns = _buffer_bytes(scope, each), _columns(scope, each)
         text = (
             f"the driver held {format_bytes(place.held_bytes or 0)} at `{place.file}:{place.line}` at its heap's peak, "
-            f"{_resident_text(place, each)}; buffers for {columns} columns of obs × {format_bytes(buffer_bytes)} make "
-            f"{format_bytes(columns * buffer_bytes)}, and columns of text ask for more than one"
+            f"{_resident_text(place, each)}; buffers for {columns} column{'s' * (columns != 1)} of obs × "
+            f"{format_bytes(buffer_bytes)} make {format_bytes(columns * buffer_bytes)}, and columns of text ask for more than one"
         )
         cases.append(Case(each.run, place.held_bytes or 0, text))
     remedy = (
@@ -124,27 +124,36 @@ def _buffer_bytes(scope: Scope, each: RunRecords) -> int:
 
 
 def _proof(scope: Scope, seen: Iterable[Run], held: dict[Run, Place]) -> list[str]:
-    """A run that differs from one of those seen in its buffers, and what became of the heap and of RAM."""
+    """A run that differs from one of those seen in its variant, and what became of the heap and of RAM."""
     by_run = {each.run: each for each in scope.runs}
     for run in seen:
-        large = by_run[run]
+        large, held_bytes = by_run[run], held[run].held_bytes or 0
         for small in scope.runs:
+            place = held.get(small.run)
+            line_bytes = 0 if place is None else place.held_bytes or 0
             same = (small.run.chunk_size, small.run.parallelism) == (run.chunk_size, run.parallelism)
-            if same and _buffer_bytes(scope, small) < _buffer_bytes(scope, large) and small.allocations:
-                place = held.get(small.run)
-                line_bytes = 0 if place is None else place.held_bytes or 0
-                parts = [
-                    f"the line holds {format_bytes(line_bytes)} instead of {format_bytes(held[run].held_bytes or 0)}"
-                ]
-                for name, before, after in (
-                    ("heap peak of the driver", _driver_heap_bytes(large), _driver_heap_bytes(small)),
-                    ("peak PSS of the run", large.peak_pss_bytes, small.peak_pss_bytes),
-                ):
-                    if before is not None and after is not None:
-                        parts.append(f"{name} {format_bytes(before)} → {format_bytes(after)}")
-                buffers = format_bytes(_buffer_bytes(scope, small))
-                return [f"`{small.run.setting}`, the same with buffers of {buffers}: {'; '.join(parts)}."]
+            if not same or not small.allocations or line_bytes > held_bytes / 2:
+                continue
+            parts = [f"the line holds {format_bytes(line_bytes)} instead of {format_bytes(held_bytes)}"]
+            for name, before, after in (
+                ("heap peak of the driver", _driver_heap_bytes(large), _driver_heap_bytes(small)),
+                ("peak PSS of the run", large.peak_pss_bytes, small.peak_pss_bytes),
+            ):
+                if before is not None and after is not None:
+                    parts.append(f"{name} {format_bytes(before)} → {format_bytes(after)}")
+            buffers, columns = format_bytes(_buffer_bytes(scope, small)), _columns(scope, small)
+            return [
+                f"`{small.run.setting}`, the same with {columns} column{'s' * (columns != 1)} × {buffers}: {'; '.join(parts)}."
+            ]
     return []
+
+
+def _columns(scope: Scope, each: RunRecords) -> int:
+    """Columns of obs that a run reads."""
+    chosen = each.executions[0].obs_columns
+    if chosen is None:
+        chosen = scope.manifest.obs_columns if scope.manifest else ()
+    return len(chosen)
 
 
 def _driver_heap_bytes(each: RunRecords) -> int | None:
