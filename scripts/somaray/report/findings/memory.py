@@ -63,7 +63,8 @@ def obs_buffers(scope: Scope) -> Finding | None:
         text = (
             f"the driver held {format_bytes(place.held_bytes or 0)} at `{place.file}:{place.line}` at its heap's peak, "
             f"{_resident_text(place, each)}; buffers for {columns} column{'s' * (columns != 1)} of obs × "
-            f"{format_bytes(buffer_bytes)} make {format_bytes(columns * buffer_bytes)}, and columns of text ask for more than one"
+            f"{format_bytes(buffer_bytes)} make {format_bytes(columns * buffer_bytes)}, and columns of text ask for more than "
+            "one"
         )
         cases.append(Case(each.run, place.held_bytes or 0, text))
     remedy = (
