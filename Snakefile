@@ -21,6 +21,7 @@ rule all:
         "results/tables/runs.md",
         "results/tables/runs.csv",
         "results/tables/agreement.md",
+        "results/tables/processes.md",
         "results/allocations.md",
         "results/findings.md",
         every_run("flamegraph"),

@@ -17,12 +17,13 @@ rule write_tables:
         runs="results/tables/runs.md",
         csv="results/tables/runs.csv",
         agreement="results/tables/agreement.md",
+        processes="results/tables/processes.md",
     log:
         "results/logs/tables.log",
     conda:
         "../envs/somaray.yaml"
     params:
-        fingerprint=stages.report_fingerprint("tables"),
+        fingerprint=stages.report_fingerprint("tables") + stages.report_fingerprint("processes"),
     script:
         "../scripts/write_tables.py"
 

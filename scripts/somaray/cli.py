@@ -67,6 +67,29 @@ def _top_allocs(arguments: argparse.Namespace) -> None:
     print(process_lists(processes, links, arguments.top, arguments.by))
 
 
+def add_processes(commands: Any) -> None:
+    """`somaray processes`: the memory of every process of a run."""
+    parser = commands.add_parser(
+        "processes",
+        help="list the memory of every process of a run",
+        description="List every process of a run as a Markdown table: heap peak and bytes allocated in all as memray saw them, "
+        "VmHWM and peak PSS of unprofiled executions and of the capture, and how far the capture goes.",
+    )
+    parser.add_argument("run_dir", metavar="RUN", help="a run's directory, or DATASET/METHOD/SETTING below results/hvg")
+    parser.add_argument(
+        "--short", action="store_true", help="one line a process with its heap peak alone, e.g. `worker_0: 7.0G`"
+    )
+    parser.set_defaults(run=_processes)
+
+
+def _processes(arguments: argparse.Namespace) -> None:
+    from somaray.allocations.run_dir import find_run_dir, read_run
+    from somaray.report.processes import process_rows, process_table, short_lines
+
+    rows = process_rows(*read_run(find_run_dir(arguments.run_dir)))
+    print(short_lines(rows) if arguments.short else process_table(rows), end="\n" if arguments.short else "")
+
+
 def add_methods(commands: Any) -> None:
     """`somaray methods`: the methods that a configuration can name."""
     parser = commands.add_parser("methods", help="list the methods a configuration can name")
@@ -81,7 +104,7 @@ def _methods(arguments: argparse.Namespace) -> None:
         print(f"{name}: {method.summary} ({runs}; {', '.join(method.flavors)})")
 
 
-COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs, add_methods)
+COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs, add_processes, add_methods)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

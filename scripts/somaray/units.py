@@ -112,6 +112,17 @@ def format_bytes(size_bytes: float) -> str:
     raise AssertionError("the last unit takes any size")
 
 
+def format_bytes_short(size_bytes: float) -> str:
+    """Write bytes as `ls -h` and the original notes do, in powers of 1024: `39G`, `7.0G`, `512M`."""
+    size, letters = float(size_bytes), "BKMGTP"
+    for letter in letters:
+        text = f"{size:.1f}" if letter != "B" and round(size, 1) < 10 else f"{size:.0f}"
+        if float(text) < 1024 or letter == letters[-1]:
+            return text + letter
+        size /= 1024
+    raise AssertionError("the last unit takes any size")
+
+
 def significant(value: float, digits: int) -> str:
     """Write `value` with so many significant digits, never in exponents, trailing zeros left out."""
     if value == 0 or not math.isfinite(value):

@@ -14,8 +14,11 @@ import msgspec
 import pandas as pd
 import pytest
 
+from somaray.allocations.run_dir import read_run
 from somaray.measure.process_tree import sample, session_pids
 from somaray.measure.supervise import Order
+from somaray.records import write_record
+from somaray.report.processes import process_rows
 from support import known_methods as methods
 from support.orders import order_for, run
 
@@ -107,6 +110,14 @@ def test_killed_worker_counts_with_its_replacement_beside_it(order, tmp_path) ->
     assert [process.name for process in workers] == ["worker-0", "worker-0"]
     assert sorted(process.capture_status for process in workers) == ["complete", "partial"]
     assert all((tmp_path / "capture" / process.capture).stat().st_size > 0 for process in workers)
+    write_record(tmp_path / "capture.json", execution)
+    rows = process_rows(*read_run(tmp_path))
+    assert [(row.name, row.replaced, row.capture) for row in rows] == [
+        ("driver", False, "complete"),
+        ("worker-0", True, "partial"),
+        ("worker-0", False, "complete"),
+    ]
+    assert all(row.heap_peak_bytes and row.total_bytes >= row.heap_peak_bytes for row in rows)
 
 
 def test_worker_that_dies_every_time_is_a_status(order) -> None:
