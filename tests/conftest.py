@@ -65,3 +65,12 @@ def pytest_make_collect_report(collector):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} was skipped whole, which continuous integration forbids"
     return report
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """An S3 server on loopback, for the whole session."""
+    from support.s3 import serve
+
+    with serve(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -6,6 +6,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from somaray.credentials import WHERE, uri_holds_credential
 from somaray.errors import SomarayError
 from somaray.matrix import DEFAULT, Run, Variant, expand
 from somaray.registry import METHODS
@@ -76,6 +77,9 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
     for name, entry in config["catalogue"].items():
         if "tiledb" in entry:
             entry["tiledb"] = tiledb_settings(entry["tiledb"], ("catalogue", name, "tiledb"), origins)
+        for key in ("uri", "releases"):
+            if uri_holds_credential(entry.get(key) or ""):
+                raise origins.error(("catalogue", name, key), f"credentials do not belong in a configuration: {WHERE}")
         for key in ("n_obs", "n_vars"):
             if key in entry:
                 entry[key] = _parse(parse_count, entry[key], ("catalogue", name, key), origins)

@@ -94,7 +94,8 @@ class ProcessRecord(Part, frozen=True, kw_only=True):
 
     `peak_rss_bytes` is the kernel's own high-water mark (VmHWM), `sampled_rss_bytes` and `peak_pss_bytes` are the largest
     samples; a peak between two samples shows in the first alone. `read_bytes` are those asked for through system calls,
-    `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does not tell. `capture` names a file
+    `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does not tell. `vfs_reads` are what
+    TileDB asked of its file layer, local or remote; None where the process met a sudden end. `capture` names a file
     in `capture/`; `capture_status` is None where there was none.
     """
 
@@ -107,6 +108,8 @@ class ProcessRecord(Part, frozen=True, kw_only=True):
     cpu_seconds: float
     read_bytes: int | None
     disk_read_bytes: int | None
+    vfs_reads: int | None = None
+    vfs_read_bytes: int | None = None
     capture: str | None = None
     capture_status: Literal["complete", "partial"] | None = None
     sampled_rss_bytes: int | None = None
@@ -118,6 +121,7 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     `wall_seconds` runs from the start of the first phase to the end of the last; `replicate` is None for the capture.
     `peak_pss_bytes` is the largest sum over all processes alive at one sample. CPU seconds and bytes read leave out what
     starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes together.
+    `vfs_reads` and `vfs_read_bytes` sum over driver and workers, None unless all of them tell.
     `tiledb`, `dask` and the columns read (None: all) are the run's own, its variant's laid over those of all runs.
     `dask_work` is None where there was no Dask, or nobody to tell of it.
     """
@@ -149,6 +153,8 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     environment: dict[str, str]
     provenance: Provenance
     dask_work: DaskWork | None = None
+    vfs_reads: int | None = None
+    vfs_read_bytes: int | None = None
 
     @property
     def status_text(self) -> str:

@@ -1,6 +1,5 @@
 """The settings a run is executed with, from a configuration: those of all runs, or a variant's laid over them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,12 +7,11 @@ import msgspec
 from dask.config import merge
 
 from somaray.cluster import LIBRARY_THREAD_VARIABLES
+from somaray.credentials import WHERE, names_credential, uri_holds_credential
 from somaray.errors import SomarayError
 from somaray.settings import DaskSettings, RunSettings
 from somaray.units import parse_bytes
 from somaray.validation import Key, Origins
-
-_SECRET_VARIABLE = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|ACCESS_KEY|API_KEY|PRIVATE_KEY", re.IGNORECASE)
 
 
 def run_settings(raw: Mapping[str, Any], key: Key, origins: Origins, below: RunSettings | None = None) -> RunSettings:
@@ -81,14 +79,9 @@ def tiledb_settings(settings: Mapping[str, Any], key: Key, origins: Origins) -> 
     SomarayError
         If there are credentials among them.
     """
-    secret = next(
-        (name for name in settings if "secret" in name or "session_token" in name or "access_key" in name), None
-    )
-    if secret:
-        raise origins.error(
-            (*key, secret),
-            "credentials do not belong in a configuration: expected them in the environment (AWS_ACCESS_KEY_ID, …)",
-        )
+    for name, value in settings.items():
+        if names_credential(name) or uri_holds_credential(str(value)):
+            raise origins.error((*key, name), f"credentials do not belong in a configuration: {WHERE}")
     return {name: _tiledb_value(value) for name, value in settings.items()}
 
 
@@ -111,7 +104,7 @@ def _environment(variables: Mapping[str, Any], key: Key, origins: Origins) -> di
                 (*key, name), f"{name!r} cannot be a variable: expected a name without =, and plain text"
             )
         # The name of a file that holds secrets is none.
-        if _SECRET_VARIABLE.search(name) and not name.upper().endswith("_FILE"):
+        if names_credential(name) and not name.upper().endswith("_FILE"):
             raise origins.error(
                 (*key, name),
                 "credentials do not belong in a configuration, whose variables are recorded: expected them in the "

@@ -1,17 +1,19 @@
 """Experiments that are there already: counted as their filters leave them, and every mistake told."""
 
-import shutil
+import json
+from pathlib import Path
 
 import cellxgene_census
 import numpy as np
 import pytest
-import requests
 import tiledbsoma
 
 from somaray.datasets.locate import absolute_uri, is_remote
 from somaray.datasets.prepare import check_entry, prepare
+from somaray.datasets.releases import find_release, own_list
 from somaray.datasets.store import Source
 from somaray.errors import SomarayError
+from support.census_store import write_census
 from support.small_store import random_counts, read_whole, write_store
 
 
@@ -108,9 +110,7 @@ def test_what_is_no_experiment_is_told(store, tmp_path):
 def census(tmp_path_factory):
     """A store of Census's shape."""
     root = tmp_path_factory.mktemp("census")
-    made = prepare("made", {"kind": "synthetic", "n_obs": 900, "n_vars": 400, "nnz_per_obs": 30}, root / "made", "f")
-    (root / "census_data").mkdir()
-    shutil.move(made.uri, root / "census_data" / "homo_sapiens")
+    write_census(root)
     with tiledbsoma.Experiment.open(str(root / "census_data" / "homo_sapiens")) as experiment:
         return root, experiment.obs.read().concat().to_pandas()
 
@@ -151,21 +151,71 @@ def test_a_tissue_that_is_not_there_is_told(census):
         prepare("d", entry, None, "f")
 
 
-def test_versions_are_resolved_and_read_anonymously(census, monkeypatch):
+@pytest.fixture
+def releases(census, tmp_path):
+    """A list of versions as Census publishes it, with two aliases and a retracted version."""
     root, _ = census
-    directory = {"2024-07-01": {"soma": {"uri": f"{root}/", "s3_region": "us-west-2"}}}
-    monkeypatch.setattr(cellxgene_census, "get_census_version_directory", lambda: directory)
-    manifest = prepare("d", {"kind": "census", "version": "2024-07-01"}, None, "f")
-    assert manifest.uri == f"{root}/census_data/homo_sapiens"
-    assert manifest.tiledb == {"vfs.s3.no_sign_request": "true", "vfs.s3.region": "us-west-2"}
-    with pytest.raises(SomarayError, match="version '2020-01-01' is not one of Census's: expected one of 2024-07-01"):
-        prepare("d", {"kind": "census", "version": "2020-01-01"}, None, "f")
+    listed = {
+        "latest": "2024-07-01",
+        "V9": "latest",
+        "2024-07-01": {"release_build": "2024-07-01", "soma": {"uri": f"{root}/", "s3_region": "eu-west-1"}},
+        "2023-01-01": {"soma": {"uri": "s3://gone/"}, "flags": {"retracted": True}},
+    }
+    path = tmp_path / "release.json"
+    path.write_text(json.dumps(listed))
+    return path.as_uri()
 
 
-def test_an_unreachable_network_is_one_clear_error(monkeypatch):
-    def unreachable():
-        raise requests.ConnectionError("no route to host")
+@pytest.mark.parametrize("version", ["2024-07-01", "latest", "V9"])
+def test_versions_are_resolved_and_read_anonymously_in_their_region(census, releases, version):
+    manifest = prepare("d", {"kind": "census", "version": version, "releases": releases}, None, "f")
+    assert manifest.uri == f"{census[0]}/census_data/homo_sapiens"
+    assert manifest.tiledb == {"vfs.s3.no_sign_request": "true", "vfs.s3.region": "eu-west-1"}
 
-    monkeypatch.setattr(cellxgene_census, "get_census_version_directory", unreachable)
-    with pytest.raises(SomarayError, match="dataset 'd': version 'stable': .* network \\(no route to host\\)"):
-        prepare("d", {"kind": "census", "version": "stable"}, None, "f")
+
+def test_settings_go_before_those_of_the_list(releases):
+    tiledb = {"vfs.s3.region": "us-east-1", "vfs.s3.no_sign_request": "false"}
+    manifest = prepare("d", {"kind": "census", "version": "latest", "releases": releases, "tiledb": tiledb}, None, "f")
+    assert manifest.tiledb == tiledb
+
+
+def test_unknown_and_retracted_versions_are_told(releases):
+    entry = {"kind": "census", "releases": releases}
+    with pytest.raises(
+        SomarayError,
+        match="dataset 'd': version '2020-01-01' is not one of Census's: expected one of 2024-07-01, V9, latest$",
+    ):
+        prepare("d", {**entry, "version": "2020-01-01"}, None, "f")
+    with pytest.raises(SomarayError, match="version '2023-01-01' of Census was retracted: expected one of 2024-07-01"):
+        prepare("d", {**entry, "version": "2023-01-01"}, None, "f")
+
+
+def test_what_is_no_list_of_versions_is_told(tmp_path):
+    for text, said in [
+        ("<html>", "in JSON"),
+        ("[1]", "expected a JSON mapping"),
+        ('{"v": {"soma": 3}}', "names no place"),
+    ]:
+        (tmp_path / "list").write_text(text)
+        with pytest.raises(SomarayError, match=f"releases .*list.*{said}"):
+            prepare("d", {"kind": "census", "version": "v", "releases": (tmp_path / "list").as_uri()}, None, "f")
+
+
+def test_an_unreachable_network_is_one_clear_error():
+    """By a port of loopback where nothing listens."""
+    entry = {"kind": "census", "version": "stable", "releases": "http://127.0.0.1:1/release.json"}
+    with pytest.raises(SomarayError, match="dataset 'd': version 'stable': .* network.*refused.* give the key uri"):
+        prepare("d", entry, None, "f")
+
+
+def test_the_list_is_read_as_cellxgene_census_reads_it(s3, releases, monkeypatch):
+    """The library's own reading is the contract for where versions and aliases lead."""
+    from cellxgene_census import _release_directory
+
+    s3.create_bucket("list")
+    s3.put("list", "release.json", Path(releases.removeprefix("file://")).read_bytes())
+    url = f"{s3.url}/list/release.json"
+    monkeypatch.setattr(_release_directory, "CELL_CENSUS_RELEASE_DIRECTORY_URL", url)
+    assert own_list() == url
+    for version, described in cellxgene_census.get_census_version_directory().items():
+        assert find_release(version, url) == (described["soma"]["uri"], described["soma"]["s3_region"])

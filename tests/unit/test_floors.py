@@ -14,7 +14,7 @@ SCRIPTS = ROOT / "scripts"
 PACKAGE = SCRIPTS / "somaray"
 
 FLOORS = (
-    {"errors", "units", "bindings"},
+    {"errors", "units", "bindings", "credentials"},
     {"registry", "matrix", "settings", "residency", "record_files", "grouped", "dask_work"},
     {"validation", "config", "run_settings", "variants", "records", "fingerprints", "cluster"},
     {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages"},

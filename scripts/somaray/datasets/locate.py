@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somaray.datasets.census_schema import LAYER, MEASUREMENT
+from somaray.datasets.releases import find_release
+from somaray.datasets.storage_errors import NO_SIGN, REGION, explain_s3, plain_message
 from somaray.errors import SomarayError
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ VAR_IDS = (
 )
 """Columns that name cells and genes, the first that is there is taken."""
 
-CENSUS_TILEDB = {"vfs.s3.no_sign_request": "true", "vfs.s3.region": "us-west-2"}
-"""Census is public: requests are not signed."""
+PATIENCE = {"vfs.s3.connect_timeout_ms": "5000", "vfs.s3.connect_max_tries": "3"}
+"""How long a place that does not answer is waited for, where a dataset's settings do not say: TileDB's own is a minute."""
 
 _LISTED = 30
 
@@ -95,8 +97,8 @@ def locate_census(entry: Mapping[str, Any]) -> Located:
     Parameters
     ----------
     entry
-        `version` and optionally `organism`, `tissue`, `obs_filter`, `var_filter`, `uri`, `tiledb`. With `uri`, the root of
-        another store of Census's shape, nothing is looked up on the net.
+        `version` and optionally `organism`, `tissue`, `obs_filter`, `var_filter`, `uri`, `releases`, `tiledb`. With `uri`,
+        the root of another store of Census's shape, nothing is looked up; else requests are anonymous, as Census is public.
 
     Raises
     ------
@@ -107,7 +109,8 @@ def locate_census(entry: Mapping[str, Any]) -> Located:
     if entry.get("uri"):
         root = absolute_uri(entry["uri"])
     else:
-        root, settings = census_uri(str(entry["version"])), {**CENSUS_TILEDB, **settings}
+        root, region = find_release(str(entry["version"]), entry.get("releases"))
+        settings = {NO_SIGN: "true", REGION: region, **settings}
     filters = ["is_primary_data == True"]
     if entry.get("tissue"):
         filters.append(f"tissue_general == {json.dumps(entry['tissue'], ensure_ascii=False)}")
@@ -124,28 +127,6 @@ def locate_census(entry: Mapping[str, Any]) -> Located:
         settings,
         nnz_column="nnz",
     )
-
-
-def census_uri(version: str) -> str:
-    """Ask Census where a version (`2024-07-01`, `stable`, `latest`) lies.
-
-    Raises
-    ------
-    SomarayError
-        If the list of versions cannot be had, or lacks it.
-    """
-    import cellxgene_census
-
-    try:
-        versions = cellxgene_census.get_census_version_directory()
-    except Exception as error:
-        raise SomarayError(
-            f"version {version!r}: the list of Census versions cannot be had from the network ({error}); to work offline give "
-            "the key uri, the root of a local copy"
-        ) from error
-    if version not in versions:
-        raise SomarayError(f"version {version!r} is not one of Census's: expected one of {_listed(versions)}")
-    return str(versions[version]["soma"]["uri"])
 
 
 def locate(
@@ -175,8 +156,7 @@ def locate(
     """
     import tiledbsoma
 
-    context = tiledbsoma.SOMATileDBContext(tiledb_config=dict(tiledb))
-    with _open(uri, context) as experiment:
+    with _open(uri, {**PATIENCE, **tiledb}) as experiment:
         measured = _member(experiment.ms, measurement, uri, "measurement")
         x = _member(measured.X, layer, uri, "layer")
         if not isinstance(x, tiledbsoma.SparseNDArray):
@@ -219,20 +199,22 @@ def stored_bytes(uri: str, tiledb: Mapping[str, str] | None = None) -> int | Non
     import tiledb as tiledb_core
 
     try:
-        return int(tiledb_core.VFS(config=tiledb_core.Config(dict(tiledb or {}))).dir_size(uri))
+        return int(tiledb_core.VFS(config=tiledb_core.Config({**PATIENCE, **(tiledb or {})})).dir_size(uri))
     except tiledb_core.TileDBError:
         return None
 
 
-def _open(uri: str, context: "tiledbsoma.SOMATileDBContext") -> "tiledbsoma.Experiment":
+def _open(uri: str, tiledb: Mapping[str, str]) -> "tiledbsoma.Experiment":
     import tiledbsoma
 
     try:
-        found = tiledbsoma.open(uri, context=context)
-    except tiledbsoma.DoesNotExistError as error:
-        raise SomarayError(f"{uri}: there is no SOMA experiment here") from error
+        found = tiledbsoma.open(uri, context=tiledbsoma.SOMATileDBContext(tiledb_config=dict(tiledb)))
     except Exception as error:  # the storage's own errors have no common class, and all of them mean this
-        raise SomarayError(f"{uri}: cannot be opened as a SOMA experiment: {_message(error)}") from error
+        explained = explain_s3(error, tiledb)
+        if explained is None and isinstance(error, tiledbsoma.DoesNotExistError):
+            explained = "there is no SOMA experiment here"
+        explained = explained or f"cannot be opened as a SOMA experiment: {plain_message(error)}"
+        raise SomarayError(f"{uri}: {explained}") from error
     if not isinstance(found, tiledbsoma.Experiment):
         found.close()
         raise SomarayError(f"{uri}: is a SOMA {type(found).__name__}, expected an Experiment")
@@ -259,7 +241,7 @@ def _count(uri: str, key: str, value_filter: str | None, query: Any, axis: str) 
     try:
         count = int(query.n_obs if axis == "obs" else query.n_vars)
     except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
-        raise SomarayError(f"{uri}: {key} {value_filter!r}: {_message(error)}") from error
+        raise SomarayError(f"{uri}: {key} {value_filter!r}: {plain_message(error)}") from error
     if not count:
         what = "cell" if axis == "obs" else "gene"
         raise SomarayError(f"{uri}: {key} {value_filter!r} leaves no {what}: expected at least one")
@@ -277,12 +259,6 @@ def _nnz(
     if is_remote(uri):
         return None
     return sum(len(table) for table in query.X(layer).tables())
-
-
-def _message(error: Exception) -> str:
-    """Give the library's whole message and what caused it, without the Python frames it appends."""
-    text = str(error).partition("\n\nAt:\n")[0].strip().removeprefix("SOMAError: ")
-    return f"{text} ({error.__cause__})" if error.__cause__ is not None and str(error.__cause__) not in text else text
 
 
 def _listed(names: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from somaray.credentials import names_credential
 from somaray.dask_work import DaskWork
 from somaray.measure.captures import OUTCOME, complete_marker, read_accounts
 from somaray.measure.dask_watch import DASK_EVENT
@@ -19,8 +20,8 @@ from somaray.records import Execution, Manifest, Phase, ProcessRecord, read_reco
 from somaray.settings import Limits
 
 _RECORDED_ENVIRONMENT = ("_NUM_THREADS", "ARROW_", "MALLOC_", "DASK_", "NUMBA_", "OPENBLAS_")
-"""Parts of names of environment variables that change what is measured. They are kept, and those that the run's settings name;
-others may hold secrets."""
+"""Parts of names of environment variables that change what is measured. They are kept unless named like a credential, and those
+that the run's settings name; others may hold secrets."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def assemble(
         peak_pss_bytes=peak_pss_bytes,
         peak_pss_seconds=None if peak_at is None else peak_at - zero_seconds,
         read_bytes=_sum([process.read_bytes for process in counted]),
+        vfs_reads=_sum_of_all([process.vfs_reads for process in counted]),
+        vfs_read_bytes=_sum_of_all([process.vfs_read_bytes for process in counted]),
         disk_read_bytes=_sum([process.disk_read_bytes for process in counted]),
         processes=processes,
         chunk_reads=next((e["chunk_reads"] for e in reversed(observed.events) if e["event"] == "tasks"), None),
@@ -94,7 +97,8 @@ def assemble(
         environment={
             name: value
             for name, value in sorted(environment.items())
-            if name in job.environment or any(part in name for part in _RECORDED_ENVIRONMENT)
+            if name in job.environment
+            or (any(part in name for part in _RECORDED_ENVIRONMENT) and not names_credential(name))
         },
         provenance=provenance(),
         dask_work=dask_work_of(observed.events),
@@ -154,7 +158,8 @@ def process_records(
     for pid, sample in sorted(last.items()):
         if pid not in known:
             own = {"name": f"other-{pid}", "role": "other", "pid": pid, "capture": None, "start": None, "end": None}
-            records.append(_record({**own, "host": socket.gethostname()}, sample, peaks, capture_dir))
+            own |= {"host": socket.gethostname(), "vfs_reads": None, "vfs_read_bytes": None}
+            records.append(_record(own, sample, peaks, capture_dir))
     return tuple(records)
 
 
@@ -179,6 +184,8 @@ def _record(
         cpu_seconds=used.cpu_seconds,
         read_bytes=used.read_bytes,
         disk_read_bytes=used.disk_read_bytes,
+        vfs_reads=own["vfs_reads"],
+        vfs_read_bytes=own["vfs_read_bytes"],
         capture=own["capture"],
         capture_status=capture_status,
         sampled_rss_bytes=sampled.rss_bytes,
@@ -199,3 +206,9 @@ def _usage(start: ProcessSample | None, end: ProcessSample | None) -> _Usage:
 def _sum(values: list[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def _sum_of_all(values: list[int | None]) -> int | None:
+    """A sum that claims nothing where a part of it is unknown, as after a worker was lost, or where none was counted."""
+    known = [value for value in values if value is not None]
+    return sum(known) or None if len(known) == len(values) else None

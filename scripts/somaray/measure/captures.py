@@ -16,6 +16,7 @@ from distributed import Client, Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from somaray.measure.process_tree import sample
+from somaray.measure.vfs import NOT_COUNTED, VfsCounts, count_vfs
 from somaray.settings import ProfileSettings
 
 PROCESSES = "processes"
@@ -50,10 +51,11 @@ def track(capture: Path, profile: ProfileSettings) -> Iterator[None]:
     complete_marker(capture).touch()
 
 
-def account(work_dir: str | Path, name: str, role: str, capture: str | None) -> None:
+def account(work_dir: str | Path, name: str, role: str, capture: str | None, vfs: VfsCounts = NOT_COUNTED) -> None:
     """Write what this process is and has used: first at its start, then at its end, for figures exact to the end.
 
-    The first account is kept beside the last, so that what starting Python and importing took can be left out.
+    The first account is kept beside the last, so that what starting Python and importing took can be left out. `vfs` is what
+    TileDB read, known at the end.
     """
     folder = Path(work_dir) / PROCESSES
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +67,8 @@ def account(work_dir: str | Path, name: str, role: str, capture: str | None) -> 
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "capture": capture,
+        "vfs_reads": vfs.reads,
+        "vfs_read_bytes": vfs.read_bytes,
         "start": json.loads(path.read_text())["start"] if path.exists() else now,
         "end": now if path.exists() else None,
     }
@@ -113,7 +117,7 @@ class ProcessPlugin(WorkerPlugin):
         if (socket.gethostname(), os.getpid()) == self._driver:
             return
         self._tracker.__exit__(None, None, None)
-        account(self._work_dir, self._name, "worker", self._capture)
+        account(self._work_dir, self._name, "worker", self._capture, count_vfs())
 
 
 @contextmanager

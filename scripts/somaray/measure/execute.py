@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somaray.cluster import open_client
-from somaray.datasets.store import Source
+from somaray.datasets.storage_errors import explain_s3, plain_message
 from somaray.errors import SomarayError, Unsupported
 from somaray.matrix import Run
 from somaray.measure.captures import OUTCOME, account, track, watched_workers
@@ -22,6 +22,7 @@ from somaray.measure.dask_watch import dask_watched
 from somaray.measure.job import Job
 from somaray.measure.progress import count_tasks
 from somaray.measure.task_stream import record_tasks
+from somaray.measure.vfs import CountedSource, count_vfs
 from somaray.records import Manifest, read_record
 from somaray.units import parse_parallelism
 
@@ -55,7 +56,7 @@ def execute(job: Job) -> None:
     module = importlib.import_module(job.module)
     parallelism = None if job.parallelism is None else parse_parallelism(job.parallelism)
     run = Run(job.dataset, job.method, job.chunk_size, parallelism, job.variant)
-    source = Source.from_manifest(
+    source = CountedSource.from_manifest(
         read_record(job.manifest, Manifest),
         job.tiledb,
         None if parallelism is None else parallelism.tile_threads,
@@ -83,8 +84,10 @@ def execute(job: Job) -> None:
         if client is not None:
             counter.write()
             recorder.write()
+        # Now, while the threads that read in this process still hold what they read with.
+        vfs = count_vfs()
     # The run ends here: what writing its result takes is not part of it, nor of the capture.
-    account(work_dir, "driver", "driver", capture)
+    account(work_dir, "driver", "driver", capture, vfs)
     clock.event("end")
     write_hvg(job.hvg_path, table)
 
@@ -104,17 +107,22 @@ def main(job_path: str) -> int:
         if not isinstance(error, SomarayError):
             traceback.print_exc()
         status = "worker lost" if type(error).__name__ == "KilledWorker" else "failed"
-        write_outcome(work_dir, status, one_line(error))
+        write_outcome(work_dir, status, one_line(error, job))
     else:
         write_outcome(work_dir, "ok", "")
         return 0
     return 1
 
 
-def one_line(error: BaseException, most_characters: int = 300) -> str:
-    """An exception as one line for a table."""
-    text = " ".join(str(error).split())
-    text = text if isinstance(error, SomarayError) else f"{type(error).__name__}: {text}"
+def one_line(error: BaseException, job: Job, most_characters: int = 300) -> str:
+    """An exception as one line for a table; of storage that failed, what that means."""
+    if isinstance(error, SomarayError):
+        text = str(error)
+    else:
+        manifest = read_record(job.manifest, Manifest)
+        explained = explain_s3(error, {**manifest.tiledb, **job.tiledb})
+        text = f"{manifest.uri}: {explained}" if explained else f"{type(error).__name__}: {plain_message(error)}"
+    text = " ".join(text.split())
     return text if len(text) <= most_characters else text[: most_characters - 1] + "…"
 
 

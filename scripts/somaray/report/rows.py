@@ -51,6 +51,8 @@ class RunRow:
     read_bytes: Spread = field(default_factory=Spread)
     disk_read_bytes: Spread = field(default_factory=Spread)
     chunk_reads: int | None = None
+    vfs_reads: Spread = field(default_factory=Spread)
+    vfs_read_bytes: Spread = field(default_factory=Spread)
     reference: str | None = None
     agreement: str = "not checked"
     genes_selected: int | None = None
@@ -130,6 +132,8 @@ def _measured_row(
         driver_total_bytes=driver.total_bytes if driver else None,
         read_bytes=over(lambda timing: timing.read_bytes),
         disk_read_bytes=over(lambda timing: timing.disk_read_bytes),
+        vfs_reads=over(lambda timing: timing.vfs_reads),
+        vfs_read_bytes=over(lambda timing: timing.vfs_read_bytes),
         chunk_reads=next((timing.chunk_reads for timing in good), None),
         reference=agreement.reference,
         agreement=agreement_of(agreement),

@@ -61,6 +61,8 @@ CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
     "nnz": lambda row: row.nnz,
     "layout": lambda row: row.layout,
     "origin": lambda row: row.origin,
+    "vfs_reads": lambda row: _whole(row.vfs_reads.median),
+    "vfs_read_bytes": lambda row: _whole(row.vfs_read_bytes.median),
 }
 """Columns of `runs.csv`, a contract: none is renamed or taken out. Go by names, not by order. An empty field is not known."""
 
@@ -83,7 +85,9 @@ def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution]) -> st
         "Times and resident memory are those of unprofiled executions: the median of the replicates, with the smallest and"
         " largest. *Total* counts all phases from starting the Dask cluster to the table of genes, *HVG* the last phase alone."
         " **Peak PSS is memory that was really there**, summed over all processes of the run. **Driver heap is what the driver"
-        " had requested at once**, as memray sees it in a capture of its own; most of it may never have been touched.\n",
+        " had requested at once**, as memray sees it in a capture of its own; most of it may never have been touched. *TileDB"
+        " read* is what TileDB asked of files or of S3, all processes and passes together, and in how many reads; on S3 small"
+        " reads share a request.\n",
     ]
     # A column that says the same of every run would tell nothing.
     with_variants = any(row.run.variant != DEFAULT for row in rows)
@@ -102,13 +106,14 @@ def _dataset_section(dataset: tuple[str, str], rows: list[RunRow], with_variants
     if origin == "imported":
         facts.append("one profiled run each, measured elsewhere by others")
     header = ["method", "chunk", "P×T×C", *(["variant"] if with_variants else [])]
-    header += ["total (s)", "HVG (s)", "cells/s", "peak PSS", "largest worker RSS"]
-    header += ["driver heap", "reads a chunk", "status", "agrees"]
-    cells = [_cells(row, with_variants) for row in rows]
+    header += ["total (s)", "HVG (s)", "cells/s", "peak PSS", "largest worker RSS", "driver heap", "reads a chunk"]
+    counted = any(row.vfs_read_bytes.median is not None for row in rows)
+    header += [*(["TileDB read (reads)"] if counted else []), "status", "agrees"]
+    cells = [_cells(row, with_variants, counted) for row in rows]
     return "\n".join([heading, ", ".join(filter(None, facts)) + ".\n", table(header, cells, left=3 + with_variants)])
 
 
-def _cells(row: RunRow, with_variant: bool) -> list[str]:
+def _cells(row: RunRow, with_variant: bool, counted: bool) -> list[str]:
     chunks = None if row.run.chunk_size is None or not row.n_obs else -(-row.n_obs // row.run.chunk_size)
     return [
         escape(row.run.method),
@@ -122,6 +127,7 @@ def _cells(row: RunRow, with_variant: bool) -> list[str]:
         _bytes(row.largest_worker_rss_bytes.median),
         _bytes(row.driver_heap_peak_bytes),
         NONE if row.chunk_reads is None or not chunks else significant(row.chunk_reads / chunks, 2),
+        *([_vfs(row)] if counted else []),
         "ok" if row.status == "ok" else f"**{escape(row.status)}**",
         escape(row.agreement) if row.origin == "measured" else NONE,
     ]
@@ -134,6 +140,11 @@ def _layout(row: RunRow) -> str:
     # Imported runs on files that are no SOMA have no TileDB threads.
     tile_threads = f"×{parallelism.tile_threads}" if parallelism.tile_threads else ""
     return f"{parallelism.processes}×{parallelism.threads}{tile_threads}"
+
+
+def _vfs(row: RunRow) -> str:
+    reads, read_bytes = row.vfs_reads.median, row.vfs_read_bytes.median
+    return NONE if reads is None or read_bytes is None else f"{format_bytes(read_bytes)} ({reads:,.0f})"
 
 
 def _bytes(value: float | None) -> str:
