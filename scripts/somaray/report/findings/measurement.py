@@ -58,8 +58,7 @@ def slow_capture(scope: Scope) -> Finding | None:
             cases.append(Case(each.run, captured / timed, text))
     remedy = (
         "Tables take no time from captures. Yet what overlaps in time may be held together otherwise than in an unwatched run: "
-        "read `held` with that in mind, and leave `profile.native_traces` and `profile.trace_python_allocators` off where "
-        "names of C++ functions and small objects do not matter."
+        "read `held` with that in mind, and leave `profile.trace_python_allocators` off where small objects do not matter."
     )
     return finding_of(
         scope,
