@@ -14,7 +14,8 @@ rule make_reference:
     threads: ALL_CORES
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.common.tiledb),
-        fingerprint=stages.reference_fingerprint(),
+        fingerprint=stages.reference_fingerprint("in-memory"),
+        considered=lambda wildcards: reconsidered(f"results/reference/{wildcards.dataset}", SETTINGS.limits),
         attempt=lambda wildcards: failures(f"results/reference/{wildcards.dataset}", "reference") + 1,
     script:
         "../scripts/make_reference.py"

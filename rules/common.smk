@@ -15,6 +15,7 @@ from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
 from somaray.matrix import run_from_path
+from somaray.measure.reconsider import reconsidered
 from somaray.registry import METHODS
 from somaray.variants import keep_last_variants
 

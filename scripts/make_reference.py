@@ -4,7 +4,8 @@ from pathlib import Path
 
 from somaray.config import load_settings
 from somaray.console import script_log
-from somaray.measure.orders import Outputs, make_reference
+from somaray.measure.orders import Outputs
+from somaray.measure.reference import make_reference
 
 output = snakemake.output
 with script_log(snakemake.log[0]) as log:
@@ -14,4 +15,5 @@ with script_log(snakemake.log[0]) as log:
         manifest_path=Path(snakemake.input.manifest),
         outputs=Outputs(Path(output.record), Path(output.hvg), Path(output.memory)),
         log=log,
+        considered=snakemake.params.considered,
     )

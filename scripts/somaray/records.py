@@ -233,7 +233,12 @@ class Allocations(RunRecord, frozen=True, kw_only=True):
 
 
 class Reference(Record, frozen=True, kw_only=True):
-    """`reference.json`: what results are held against; `method` is None, with the reason, where there is no reference."""
+    """`reference.json`: what results are held against.
+
+    `method` is None, with the reason, where there is no reference; a reason beside a method says why it is not Scanpy in
+    memory, for which X would take about `needed_bytes`. `fingerprint` is that of the method that made it (or was to),
+    `considered` how often the choice was reconsidered.
+    """
 
     dataset: str
     method: str | None
@@ -242,6 +247,9 @@ class Reference(Record, frozen=True, kw_only=True):
     genes_selected: int | None
     seconds: float | None
     provenance: Provenance
+    needed_bytes: int | None = None
+    fingerprint: str = ""
+    considered: int = 0
 
 
 class AgreementCheck(Part, frozen=True, kw_only=True):

@@ -63,9 +63,9 @@ def native_capture_fingerprint(method: str) -> str:
     return run_fingerprint(method) + version_fingerprint(["memray"])
 
 
-def reference_fingerprint() -> str:
-    """Fingerprint of the reference."""
-    return source_fingerprint("somaray.methods.in_memory:compute_hvg") + version_fingerprint(RUN_PACKAGES)
+def reference_fingerprint(method: str) -> str:
+    """Fingerprint of a reference that a method makes."""
+    return source_fingerprint(f"{METHODS[method].module}:compute_hvg") + version_fingerprint(RUN_PACKAGES)
 
 
 def agreement_fingerprint() -> str:

@@ -118,6 +118,14 @@ def test_agreement_table_has_a_line_a_result() -> None:
     assert "| timing-1 | 20 | 20 | 18 | 1.0e-09 | not checked: too large |" in text
 
 
+def test_a_reference_other_than_scanpy_in_memory_is_named() -> None:
+    against = agreement(check(), check("timing-1", None, note="too large"), reference="one-pass")
+    lines = agreement_markdown([against], TIMINGS).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines if "| heart |" in line] == ["one-pass", "–"]
+    assert as_csv(rows_of(agreed=against))["reference"] == "one-pass"
+    assert "| yes (1 of 1, against one-pass) |" in runs_markdown(rows_of(agreed=against), TIMINGS)
+
+
 def test_verdict_names_every_failure() -> None:
     lost = execution(None, 2, status="out of time", reason="stopped after 30 min 0 s")
     lines = failed([TIMINGS[0], lost], [agreement(check(), check("timing-3", False))])

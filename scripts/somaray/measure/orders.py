@@ -1,35 +1,20 @@
-"""From a run of the settings to its executions: capture, timings and the reference, each with its files."""
+"""From a run of the settings to its executions, captures and timings, each with its files."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from somaray.agreement import empty_hvg, read_hvg
+from somaray.agreement import empty_hvg
 from somaray.config import Settings
 from somaray.failures import note_failure
 from somaray.matrix import Run
-from somaray.measure.budget import resolve_limits
 from somaray.measure.execute import write_hvg
 from somaray.measure.job import Job
 from somaray.measure.supervise import Order, supervise
-from somaray.provenance import provenance
-from somaray.records import Execution, Manifest, Reference, read_record, write_record
+from somaray.records import Execution, Manifest, read_record, write_record
 from somaray.registry import METHODS
-from somaray.units import format_bytes
-
-REFERENCE_METHOD = "in-memory"
-REFERENCE_EXECUTION = "reference"
-
-RETRIED = ("failed", "killed", "worker lost", "out of time")
-"""Ends of a reference that the next invocation tries to better. Out of its memory budget it would end the same again, and
-results that cannot be checked for that are no failure."""
-
-PEAK_BYTES_PER_NONZERO = 32
-"""Memory that the reference takes at its peak, a non-zero: CSR counts, their transformed copy, `expm1` of that, and the Arrow
-tables before. Measured 26 (207 million non-zeros, 5.1 GiB); only used to say beforehand that a dataset does not fit."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +88,7 @@ def order_of(
 ) -> Order:
     """One execution of a run, ready to be supervised; parameters as those of `measure`."""
     return Order(
-        job=_job(settings, run, manifest, outputs, export),
+        job=job_of(settings, run, manifest, outputs, export),
         limits=settings.limits,
         replicate=replicate,
         attempt=attempt,
@@ -115,7 +100,8 @@ def order_of(
     )
 
 
-def _job(settings: Settings, run: Run, manifest: Path, outputs: Outputs, export: Path | None = None) -> Job:
+def job_of(settings: Settings, run: Run, manifest: Path, outputs: Outputs, export: Path | None = None) -> Job:
+    """All that the measured program needs to know; parameters as those of `measure`."""
     own = settings.of(run)
     profile = msgspec.structs.replace(settings.profile, native_traces=outputs.native)
     method, flavor = METHODS[run.method], settings.hvg.flavor
@@ -159,46 +145,3 @@ def _expected_seconds(run_dir: Path) -> float | None:
             if known is not None:
                 return known
     return None
-
-
-def make_reference(settings: Settings, dataset: str, manifest_path: Path, outputs: Outputs, log: TextIO) -> None:
-    """Compute the reference of a dataset in memory, if it fits into the budget; else say why there is none."""
-    manifest = read_record(manifest_path, Manifest)
-    budget_bytes = resolve_limits(settings.limits).memory_bytes
-    needed_bytes = None if manifest.nnz is None else manifest.nnz * PEAK_BYTES_PER_NONZERO
-    method: str | None = None
-    seconds = genes = None
-    if needed_bytes is None:
-        reason = "number of non-zeros unknown, so whether X fits in memory is too"
-    elif budget_bytes is not None and needed_bytes > budget_bytes:
-        reason = f"in memory it needs about {format_bytes(needed_bytes)}, allowed {format_bytes(budget_bytes)}"
-    else:
-        run = Run(dataset, REFERENCE_METHOD)
-        order = Order(
-            job=_job(settings, run, manifest_path, outputs),
-            limits=settings.limits,
-            replicate=None,
-            attempt=1,
-            memory_path=outputs.memory,
-            title=f"[reference] {dataset}",
-        )
-        execution = supervise(order, log)
-        reason = "" if execution.status == "ok" else f"the reference did not end well: {execution.status_text}"
-        if execution.status in RETRIED:
-            note_failure(outputs.record.parent, REFERENCE_EXECUTION)
-        if execution.status == "ok":
-            method, seconds = REFERENCE_METHOD, execution.wall_seconds
-            genes = int(read_hvg(outputs.hvg)["highly_variable"].sum())
-    if method is None:
-        write_hvg(outputs.hvg, empty_hvg())
-        print(f"[reference] {dataset} | not checked: {reason}", file=sys.stderr, flush=True)
-    record = Reference(
-        dataset=dataset,
-        method=method,
-        reason=reason,
-        hvg=settings.hvg,
-        genes_selected=genes,
-        seconds=seconds,
-        provenance=provenance(),
-    )
-    write_record(outputs.record, record)

@@ -163,12 +163,13 @@ def status_of(capture: Execution, timings: Sequence[Execution], agreement: Agree
 
 
 def agreement_of(agreement: Agreement) -> str:
-    """`yes (N of N results)`, `no (…)` or `not checked`."""
+    """`yes (N of N)`, `no (…)` or `not checked`; a reference other than Scanpy in memory is named."""
     checked = [check for check in agreement.checks if check.agrees is not None]
     if not checked:
         return "not checked"
     good = sum(bool(check.agrees) for check in checked)
-    return f"{'yes' if good == len(checked) else 'no'} ({good} of {len(checked)})"
+    against = "" if agreement.reference in (None, "in-memory") else f", against {agreement.reference}"
+    return f"{'yes' if good == len(checked) else 'no'} ({good} of {len(checked)}{against})"
 
 
 def _imported_row(foreign: ForeignRun) -> RunRow:

@@ -164,9 +164,10 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
     parts = [
         "# Agreement\n",
         "Each execution of each run gives its own table of genes; every one is held against Scanpy's on the same cells read"
-        " whole into memory. The largest difference is that of any gene's dispersions (variances for the"
-        " `seurat_v3` flavours), relative to the larger of 1 and the reference's value; normalised dispersions, which bins of"
-        " small spread enlarge, are held to 1e-4, the others to 1e-6.\n",
+        " whole into memory, or, where that does not fit, against that of one pass: the last column names the method. The"
+        " largest difference is that of any gene's dispersions (variances for the `seurat_v3` flavours), relative to the"
+        " larger of 1 and the reference's value; it may be 1e-6. Normalised dispersions, which bins of small spread enlarge,"
+        " are held to 1e-4, and normalised variances, which a local fit enlarges, to 5e-3.\n",
     ]
     header = [
         "dataset",
@@ -178,6 +179,7 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
         "in common",
         "largest difference",
         "agrees",
+        "held against",
     ]
     rows = []
     for agreement in agreements:
@@ -194,6 +196,7 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
                     NONE if check.genes_in_common is None else f"{check.genes_in_common:,}",
                     NONE if check.largest_difference is None else f"{check.largest_difference:.1e}",
                     verdict[check.agrees],
+                    NONE if check.agrees is None else escape(agreement.reference or NONE),
                 ]
             )
     parts += [table(header, rows, left=4), measured_with(executions)]
