@@ -2,6 +2,7 @@
 
     uv run benchmarks/one_pass.py                                        # 100k cells, all three
     uv run benchmarks/one_pass.py --n-obs 50k --repeats 5 --only scan
+    uv run benchmarks/one_pass.py --n-obs 20k --repeats 3 --only peers
     uv run benchmarks/one_pass.py --grow 50k,100k,200k,400k --only grow
 
 Scan: in one process, the two take turns; the scan reads the same strips with as many threads and the same buffers, and throws
@@ -22,12 +23,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from somaray.config import Settings
+from somaray.datasets.export import export as export_dataset
 from somaray.datasets.prepare import prepare
 from somaray.datasets.store import Source
 from somaray.matrix import Run
 from somaray.measure.orders import Outputs, order_of
 from somaray.measure.supervise import supervise
 from somaray.records import Execution, Manifest, read_record, write_record
+from somaray.registry import METHODS
 from somaray.settings import HvgSettings, Limits, ProfileSettings
 from somaray.units import Parallelism, format_bytes, format_count, parse_count, parse_parallelism
 
@@ -102,29 +105,41 @@ def duel(
         print(text)
 
 
-def execute(run: Run, folder: Path, repeat: int) -> Execution:
+def exported(run: Run, folder: Path) -> Path | None:
+    """The AnnData file that the run's method reads, made if it is not there yet."""
+    export = METHODS[run.method].export
+    if export is None:
+        return None
+    path = folder / f"x.{export}"
+    if not path.exists():
+        manifest = read_record(folder / "manifest.json", Manifest)
+        export_dataset(Source.from_manifest(manifest, {}, None), path, manifest.nnz)
+    return path
+
+
+def execute(run: Run, folder: Path, repeat: int, hvg: HvgSettings = HVG) -> Execution:
     """One execution in a process tree of its own."""
     settings = Settings(
         catalogue={},
         runs=(run,),
         replicates=repeat,
-        hvg=HVG,
+        hvg=hvg,
         profile=ProfileSettings(),
         limits=Limits(),
         imported=(),
     )
     outputs = Outputs(folder / f"timing/{repeat}.json", folder / "hvg.parquet", folder / "memory.parquet")
-    order = order_of(settings, run, folder / "manifest.json", repeat, 1, outputs)
+    order = order_of(settings, run, folder / "manifest.json", repeat, 1, outputs, exported(run, folder))
     with (folder / "log").open("a") as log:
         return supervise(order, log)
 
 
-def compare(runs: Sequence[Run], folder: Path, repeats: int) -> None:
+def compare(runs: Sequence[Run], folder: Path, repeats: int, hvg: HvgSettings = HVG) -> None:
     """Runs in turns, each against the first."""
     executions: dict[str, list[Execution]] = {}
     for repeat in range(1, repeats + 1):
         for run in runs:
-            executions.setdefault(f"{run.method} {run.setting}", []).append(execute(run, folder, repeat))
+            executions.setdefault(f"{run.method} {run.setting}", []).append(execute(run, folder, repeat, hvg))
     first = next(iter(executions.values()))
     for name, found in executions.items():
         seconds = [compute_seconds(execution) for execution in found]
@@ -163,7 +178,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--flavors", default="seurat,cell_ranger,seurat_v3")
     parser.add_argument("--grow", default="50k,100k,200k,400k", help="numbers of cells")
-    parser.add_argument("--only", choices=["scan", "dask", "grow"])
+    parser.add_argument("--only", choices=["scan", "dask", "peers", "grow"])
     parser.add_argument("--keep", type=Path, help="folder for datasets, kept for the next time")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -172,7 +187,7 @@ def main() -> None:
         if arguments.only != "grow":
             folder = scratch / format_count(arguments.n_obs)
             manifest = prepared(arguments.n_obs, arguments, folder)
-            if arguments.only != "dask":
+            if arguments.only in (None, "scan"):
                 duel(
                     manifest,
                     arguments.parallelism,
@@ -180,7 +195,22 @@ def main() -> None:
                     arguments.repeats,
                     arguments.flavors.split(","),
                 )
-            if arguments.only != "scan":
+            if arguments.only in (None, "peers"):
+                files = [
+                    Run(
+                        "benchmark",
+                        method,
+                        arguments.dask_chunk_size,
+                        replace(arguments.dask_parallelism, tile_threads=1),
+                    )
+                    for method in ("h5ad-dask", "zarr-dask")
+                ]
+                print("peers, each in processes of its own:")
+                compare([one_pass, *files, Run("benchmark", "in-memory")], folder, arguments.repeats)
+                print("seurat_v3, likewise:")
+                counts = HvgSettings(flavor="seurat_v3", n_top_genes=2000)
+                compare([one_pass, Run("benchmark", "census")], folder, arguments.repeats, counts)
+            if arguments.only in (None, "dask"):
                 processes = replace(one_pass, parallelism=arguments.dask_parallelism)
                 dask = Run("benchmark", "soma-dask", arguments.dask_chunk_size, arguments.dask_parallelism)
                 print("each in processes of its own:")
