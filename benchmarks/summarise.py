@@ -1,11 +1,12 @@
-"""Seconds and memory to summarise a capture, beside memray's own `stats --json`.
+"""Seconds and memory to summarise a capture, part by part, beside memray's own `stats --json`.
 
-    uv run benchmarks/summarise.py                # 5 million records
-    uv run benchmarks/summarise.py --records 20   # 20 million
+    uv run benchmarks/summarise.py                # 20 million records
+    uv run benchmarks/summarise.py --records 5    # 5 million
     uv run benchmarks/summarise.py --capture results/hvg/heart/soma-dask/100k_4x4x4/capture/driver.bin
 
-The summary's time is that of the places by total and by held bytes, the blamed lines, and the record written; memray's
-`stats` gives totals alone.
+Parts are the read for totals and that for the high-water mark (each gives lines, blame and groups in one go), both with the
+record written from them, the join with resident pages, and the names of nameless allocations of a capture with native traces. memray's
+`stats` gives totals by line alone.
 """
 
 import argparse
@@ -14,20 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 import psutil
 
+from somaray.allocations.snapshots import SnapshotSummary, pages_dir, write_summary
+from somaray.measure.page_watcher import take
 from somaray.units import format_bytes
 
-# Thousands of lines and call stacks, a few bytes held for long, most freed at once: the mix of a real driver.
+# Thousands of lines, tens of thousands of call stacks, a few bytes held for long, most freed at once: the mix of a real driver.
+# A part of it has no Python frame: zlib's states, made by threads of Arrow.
 PROGRAM = """
 import random, sys
 import memray
+import pyarrow as pa
 
-records, path = int(sys.argv[1]), sys.argv[2]
+records, path, native = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "native"
 source = ["import random", "kept = []"]
 for number in range(300):
     source.append(f"def f{number}(depth):")
@@ -38,15 +43,21 @@ for number in range(300):
 scope = {}
 exec(compile("\\n".join(source), "generated.py", "exec"), scope)
 random.seed(7)
-with memray.Tracker(destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False)):
-    done = 0
+table = pa.table({str(column): pa.array(range(1000)) for column in range(64)})
+with memray.Tracker(destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False), native_traces=native):
+    done = turns = 0
     while done < records:
-        depth = random.randrange(30)
-        scope[f"f{random.randrange(300)}"](depth)
+        depth = random.randrange(12)
+        scope[f"f{random.randrange(20)}"](depth)
         done += 80 * (depth + 1)
+        turns += 1
+        if turns % 200 == 0:
+            table.to_pandas(use_threads=True)
+    print("done", flush=True)
+    sys.stdin.read()
 """
 
-SUMMARISE = """
+TOTALS_AND_HELD = """
 import sys
 from pathlib import Path
 import msgspec
@@ -54,61 +65,82 @@ from somaray.allocations.read import read_capture
 from somaray.allocations.summarise import process_allocations
 process = process_allocations(read_capture(sys.argv[1]), "driver", "driver", 0, complete=True)
 Path(sys.argv[2]).write_bytes(msgspec.json.format(msgspec.json.encode(process), indent=1))
-print(process.total_bytes, process.heap_peak_bytes, len(process.places), len(process.blame))
 """
 
 
 def main() -> None:
-    """Make the capture, then time the two in turns."""
+    """Make the captures, then time all parts in turns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--records", type=float, default=5, help="millions of records to capture (default: %(default)s)"
+        "--records", type=float, default=20, help="millions of records to capture (default: %(default)s)"
     )
     parser.add_argument("--repeats", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--capture", type=Path, help="a capture to read instead of making one")
+    parser.add_argument("--capture", type=Path, help="a capture to read instead of making one; no native traces then")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        capture = arguments.capture or Path(folder) / "capture.bin"
-        if arguments.capture is None:
-            records = round(arguments.records * 1_000_000)
-            subprocess.run([sys.executable, "-c", PROGRAM, str(records), str(capture)], check=True)
+        records = round(arguments.records * 1_000_000)
+        capture = arguments.capture or make(Path(folder) / "plain.bin", records)
+        native = None if arguments.capture else make(Path(folder) / "native.bin", records)
+        summary = f"{folder}/summary.json"
+        python = [sys.executable, "-c"]
         commands = {
-            "memray stats": [
-                sys.executable,
-                "-m",
-                "memray",
-                "stats",
-                "--json",
-                "-f",
-                "-o",
-                f"{folder}/m.json",
-                str(capture),
-            ],
-            "somaray": [sys.executable, "-c", SUMMARISE, str(capture), f"{folder}/s.json"],
+            "memray stats": [*python, "from memray.__main__ import main; main()", "stats", "--json", "-f"],
+            "totals": [sys.executable, "-m", "somaray.allocations.read", "totals", str(capture)],
+            "high-water mark": [sys.executable, "-m", "somaray.allocations.read", "held", str(capture)],
+            "both and the record": [*python, TOTALS_AND_HELD, str(without_pages(capture, folder)), summary],
         }
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        cpu_seconds: dict[str, list[float]] = {name: [] for name in commands}
-        peak_bytes: dict[str, list[int]] = {name: [] for name in commands}
+        commands["memray stats"] += ["-o", f"{folder}/memray.json", str(capture)]
+        if pages_dir(capture).is_dir():
+            commands["residency join"] = [sys.executable, "-m", "somaray.allocations.residency", str(capture)]
+        if native is not None:
+            commands["native names"] = [sys.executable, "-m", "somaray.allocations.native", str(native)]
+        figures: dict[str, list[tuple[float, float, int]]] = {name: [] for name in commands}
         for _ in range(arguments.repeats):
             for name, command in commands.items():
-                taken, cpu, peak = measured(command)
-                seconds[name].append(taken)
-                cpu_seconds[name].append(cpu)
-                peak_bytes[name].append(peak)
-        summary_bytes = Path(f"{folder}/s.json").stat().st_size
-        print(f"capture {format_bytes(capture.stat().st_size)}, summary {format_bytes(summary_bytes)}")
+                figures[name].append(measured(command))
+        print(f"capture {format_bytes(capture.stat().st_size)}, record {format_bytes(Path(summary).stat().st_size)}")
+        if native is not None:
+            print(f"capture with native traces {format_bytes(native.stat().st_size)}")
         for name in commands:
-            spread = f"{min(seconds[name]):.2f} to {max(seconds[name]):.2f}"
+            seconds, cpu_seconds, peak_bytes = (list(column) for column in zip(*figures[name], strict=True))
+            base = [list(column) for column in zip(*figures["memray stats"], strict=True)]
             print(
-                f"{name:12}  {median(seconds[name]):.2f} s ({spread}; {ratio(seconds, name)}), "
-                f"{median(cpu_seconds[name]):.2f} CPU seconds ({ratio(cpu_seconds, name)}), "
-                f"peak {format_bytes(median(peak_bytes[name]))} ({ratio(peak_bytes, name)})"
+                f"{name:20} {median(seconds):6.2f} s ({min(seconds):.2f} to {max(seconds):.2f}; "
+                f"{ratio(seconds, base[0])}), {median(cpu_seconds):6.2f} CPU seconds ({ratio(cpu_seconds, base[1])}), "
+                f"peak {format_bytes(round(median(peak_bytes)))} ({ratio(peak_bytes, base[2])})"
             )
 
 
-def ratio(figures: Mapping[str, Sequence[float]], name: str) -> str:
+def make(capture: Path, records: int) -> Path:
+    """Capture the program, with one look at its pages at its end; with native traces if the file is named so."""
+    native = capture.stem == "native"
+    command = [sys.executable, "-c", PROGRAM, str(records), str(capture), "native" if native else "plain"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdout.readline()
+        if not native:
+            pages_dir(capture).mkdir()
+            snapshot, paused_seconds = take(program.pid, capture)
+            if snapshot is not None:
+                snapshot.write(pages_dir(capture) / "0.npz")
+            summary = SnapshotSummary(n_snapshots=1, paused_seconds=paused_seconds)
+            write_summary(pages_dir(capture), summary)
+        program.stdin.close()
+    return capture
+
+
+def without_pages(capture: Path, folder: str) -> Path:
+    """The same capture where no snapshots lie beside it."""
+    link = Path(folder) / "alone" / capture.name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(capture.absolute())
+    return link
+
+
+def ratio(figures: Sequence[float], base: Sequence[float]) -> str:
     """Median of one against memray's."""
-    return f"{median(figures[name]) / median(figures['memray stats']):.2f} of memray's"
+    return f"{median(figures) / median(base):.2f} of memray's"
 
 
 def measured(command: list[str]) -> tuple[float, float, int]:

@@ -23,6 +23,7 @@ GROUPS = (COLUMN_BUFFERS, TILES, DECOMPRESSION, CSR, ARROW, TILEDB, SOMA, OTHER,
 """Kinds of memory, in the order they are shown."""
 
 _GROUP_RULES = (
+    (OTHER, r"^_?Py[A-Z_]"),
     (CSR, r"tiledbsoma::(fastercsx|IntIndexer)|^kh_\w+"),
     (COLUMN_BUFFERS, r"^tiledbsoma::(\w*ColumnBuffer|ArrayBuffers|ManagedQuery)\b"),
     # Zstandard's and zlib's states live with TileDB's filters, one of each kind a thread.
