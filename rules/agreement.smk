@@ -11,7 +11,7 @@ rule make_reference:
     conda:
         "../envs/somaray.yaml"
     # All cores, so that nothing is measured beside it.
-    threads: ALL_CORES
+    threads: whole_host
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.common.tiledb),
         fingerprint=stages.reference_fingerprint("in-memory"),
@@ -31,6 +31,8 @@ rule check_agreement:
         f"{RUN_DIR}/agreement.json",
     log:
         "results/logs/{dataset}/{method}/{setting}/agreement.log",
+    # Light enough for the machine that submits, as everything that only reads small records.
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:

@@ -10,6 +10,7 @@ import msgspec
 from snakemake.exceptions import WorkflowError
 
 from somaray import stages
+from somaray.batch import current_job
 from somaray.config import load_settings
 from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
@@ -18,6 +19,7 @@ from somaray.matrix import run_from_path
 from somaray.measure.reconsider import reconsidered
 from somaray.registry import METHODS
 from somaray.variants import keep_last_variants
+from somaray.submission import WHOLE_CORES, request_for
 
 # Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
 ALL_CORES = workflow.resource_settings.cores or 1
@@ -73,3 +75,29 @@ def exported(wildcards):
 def as_params(*records):
     """Records as plain values, which Snakemake can keep and compare, whatever the order of keys in the configuration."""
     return [msgspec.to_builtins(record, order="sorted") for record in records]
+
+
+def submitted():
+    """Whether jobs go to a scheduler, seen by the one that submits or from inside a job. Known only after the rules are read."""
+    return workflow.non_local_exec or (not workflow.is_main_process and current_job() is not None)
+
+
+def whole_host(wildcards):
+    """Threads of a job beside which Snakemake shall start nothing on this machine; a few where jobs are submitted."""
+    return WHOLE_CORES if submitted() else ALL_CORES
+
+
+def cores_for_run(wildcards):
+    """Threads of a measured job: all there are on one machine, what the run can use where jobs are submitted."""
+    return request_for(run_of(wildcards), SETTINGS.limits).cores if submitted() else ALL_CORES
+
+
+def requested(name):
+    """A resource of a measured job by its name. The one place that knows what to ask for: `somaray.submission`."""
+    return lambda wildcards: request_for(run_of(wildcards), SETTINGS.limits).resources()[name]
+
+
+# Without a limit in the configuration a resource is left to the profile.
+REQUESTED = {name: requested(name) for name in request_for(SETTINGS.runs[0], SETTINGS.limits).resources()}
+# How often this invocation has started the job; see somaray.measure.lost.
+REQUESTED["tries"] = lambda wildcards, attempt: attempt

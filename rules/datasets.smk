@@ -14,7 +14,7 @@ rule ingest_dataset:
     conda:
         "../envs/somaray.yaml"
     # Writing takes every core there is, and nothing may be measured beside it.
-    threads: ALL_CORES
+    threads: whole_host
     params:
         entry=lambda wildcards: SETTINGS.catalogue[wildcards.dataset],
         fingerprint=lambda wildcards: stages.dataset_fingerprint(SETTINGS.catalogue[wildcards.dataset]["kind"]),
@@ -49,7 +49,7 @@ rule export_h5ad:
     conda:
         "../envs/somaray.yaml"
     # Nothing may be measured beside it.
-    threads: ALL_CORES
+    threads: whole_host
     params:
         fingerprint=stages.export_fingerprint(),
     script:
@@ -66,7 +66,7 @@ rule export_zarr:
     conda:
         "../envs/somaray.yaml"
     # Nothing may be measured beside it.
-    threads: ALL_CORES
+    threads: whole_host
     params:
         fingerprint=stages.export_fingerprint(),
     script:

@@ -1,5 +1,5 @@
 # Every run once under memray (twice, if native traces are asked for), and `replicates` times without it. Nothing else runs
-# meanwhile.
+# meanwhile on its host.
 
 
 rule capture_run:
@@ -18,8 +18,9 @@ rule capture_run:
     priority: 1
     conda:
         "../envs/somaray.yaml"
-    # All cores, so that Snakemake starts nothing beside it.
-    threads: ALL_CORES
+    threads: cores_for_run
+    resources:
+        **REQUESTED,
     params:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
         fingerprint=lambda wildcards: stages.capture_fingerprint(wildcards.method),
@@ -42,8 +43,9 @@ rule capture_native:
     priority: 1
     conda:
         "../envs/somaray.yaml"
-    # All cores, so that Snakemake starts nothing beside it.
-    threads: ALL_CORES
+    threads: cores_for_run
+    resources:
+        **REQUESTED,
     params:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
         fingerprint=lambda wildcards: stages.native_capture_fingerprint(wildcards.method),
@@ -66,8 +68,9 @@ rule time_run:
         "results/logs/{dataset}/{method}/{setting}/timing-{replicate}.log",
     conda:
         "../envs/somaray.yaml"
-    # All cores, so that Snakemake starts nothing beside it.
-    threads: ALL_CORES
+    threads: cores_for_run
+    resources:
+        **REQUESTED,
     params:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards))),
         fingerprint=lambda wildcards: stages.run_fingerprint(wildcards.method),

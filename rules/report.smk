@@ -20,6 +20,7 @@ rule write_tables:
         processes="results/tables/processes.md",
     log:
         "results/logs/tables.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:
@@ -37,6 +38,7 @@ rule write_allocations_document:
         "results/allocations.md",
     log:
         "results/logs/allocations.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:
@@ -72,6 +74,7 @@ rule verdict:
         "results/verdict.txt",
     log:
         "results/logs/verdict.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     script:

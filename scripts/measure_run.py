@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from somaray.batch import current_job
 from somaray.config import load_settings
 from somaray.console import script_log
 from somaray.matrix import Run, parse_setting
@@ -26,4 +27,6 @@ with script_log(snakemake.log[0]) as log:
         ),
         log=log,
         export=Path(snakemake.input.export) if snakemake.input.get("export") else None,
+        tries=snakemake.resources.tries,
+        allocated_mib=snakemake.resources.get("mem_mb") if current_job() else None,
     )

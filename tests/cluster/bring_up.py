@@ -23,7 +23,7 @@ PROCESSES = "processes.json"
 CONFIG = "slurm.conf"
 READY_SECONDS = 60.0
 
-PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
+PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo")
 ACCOUNTING_PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb", "sacctmgr")
 
 LONGEST_FOLDER = 60
@@ -42,7 +42,19 @@ def missing(accounting: bool) -> list[str]:
 
 def variables(folder: Path) -> dict[str, str]:
     """What a client of this Slurm has in its environment."""
-    return {"SLURM_CONF": str(folder / CONFIG)}
+    path = os.environ.get("PATH", os.defpath)
+    return {"SLURM_CONF": str(folder / CONFIG), "PATH": os.pathsep.join([str(folder / "bin"), path])}
+
+
+def write_srun(folder: Path) -> None:
+    """Put an srun before the real one that finds the configuration even where its variable is gone.
+
+    Snakemake's plugin takes every variable of Slurm's but a job's number from the environment of the steps that it starts.
+    """
+    program = folder / "bin" / "srun"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nSLURM_CONF="{folder / CONFIG}" exec {find("srun")} "$@"\n')
+    program.chmod(0o755)
 
 
 def start_ticks(pid: int) -> int | None:
@@ -253,6 +265,7 @@ def bring_up(folder: Path, accounting: bool) -> OneNode:
     folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     for name in ("state", "spool"):
         (folder / name).mkdir()
+    write_srun(folder)
     node = OneNode(folder)
     start_munge(node)
     port = None

@@ -16,8 +16,8 @@ PACKAGE = SCRIPTS / "somaray"
 FLOORS = (
     {"errors", "units", "bindings", "credentials"},
     {"registry", "matrix", "settings", "residency", "record_files", "grouped", "dask_work"},
-    {"validation", "config", "run_settings", "variants", "records", "fingerprints", "cluster"},
-    {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages"},
+    {"validation", "config", "run_settings", "variants", "records", "fingerprints", "cluster", "cluster_elsewhere"},
+    {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages", "batch", "submission"},
     {"methods", "report"},
     {"measure", "cli"},
 )

@@ -1,20 +1,23 @@
 """From a run of the settings to its executions, captures and timings, each with its files."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from somaray.agreement import empty_hvg
+import dataclasses
 from somaray.config import Settings
 from somaray.failures import note_failure
 from somaray.matrix import Run
 from somaray.measure.execute import write_hvg
 from somaray.measure.job import Job
+from somaray.measure.lost import beginning_path, left_behind, lost_execution, noted
 from somaray.measure.supervise import Order, supervise
 from somaray.records import Execution, Manifest, read_record, write_record
 from somaray.registry import METHODS
+import dataclasses
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ def measure(
     outputs: Outputs,
     log: TextIO,
     export: Path | None = None,
+    tries: int = 1,
+    allocated_mib: int | None = None,
 ) -> None:
     """Run one execution and write its files, whether it goes well or not.
 
@@ -65,16 +70,30 @@ def measure(
         Failures of this execution before, plus 1.
     export
         AnnData file of the dataset, for a method that reads one.
+    tries
+        How often this invocation has started it, this time included: a second time if its job came to no end of its own.
+    allocated_mib
+        Memory of the batch job this runs in.
     """
     order = order_of(settings, run, manifest, replicate, attempt, outputs, export)
+    order = dataclasses.replace(order, limits=within_allocation(order.limits, allocated_mib))
     outputs.hvg.parent.mkdir(parents=True, exist_ok=True)
-    execution = supervise(order, log)
+    note = beginning_path(outputs.run_dir, outputs.execution)
+    left = left_behind(note)
+    if left is not None and tries > 1:
+        execution = lost_execution(order, left, log)
+    else:
+        if left is not None and left.job not in (None, current_job()) and end(left.job):
+            print(f"ended {left.job}, left by an earlier invocation", file=log)
+        with noted(note):
+            execution = supervise(order, log)
     if execution.status != "ok":
         # The tables need the record; downstream rules need the file. No rows say that there is no result.
         write_hvg(outputs.hvg, empty_hvg())
     if execution.status not in ("ok", "unsupported"):
         note_failure(outputs.run_dir, outputs.execution)
     write_record(outputs.record, execution)
+    note.unlink(missing_ok=True)
 
 
 def order_of(

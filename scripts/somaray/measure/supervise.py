@@ -16,6 +16,7 @@ from typing import TextIO
 import msgspec
 from filelock import FileLock, Timeout
 
+from somaray.batch import current_job
 from somaray.cluster import library_thread_environment
 from somaray.measure.assemble import Observed, assemble
 from somaray.measure.budget import resolve_limits
@@ -67,10 +68,23 @@ class Console:
         print(time.strftime("%H:%M:%S"), line, file=self._log, flush=True)
 
 
+def lock_path() -> Path:
+    """File that is locked while something is measured on this host.
+
+    In a batch job it is not in `TMPDIR`, which schedulers like to make a folder of the job; and it is the user's own, since
+    what other users' jobs do beside is the scheduler's affair. `SOMARAY_LOCK_DIR` names another folder, where a job sees a
+    `/tmp` of its own.
+    """
+    folder = os.environ.get("SOMARAY_LOCK_DIR")
+    if current_job() is None:
+        return Path(folder or tempfile.gettempdir()) / "somaray-measuring.lock"
+    return Path(folder or "/tmp") / f"somaray-measuring-{os.getuid()}.lock"
+
+
 @contextlib.contextmanager
 def measuring_alone(console: Console) -> Iterator[None]:
     """Hold the host's one place for a measurement: two beside each other would ruin both, whoever started them."""
-    lock = FileLock(Path(tempfile.gettempdir()) / "somaray-measuring.lock", mode=0o666)
+    lock = FileLock(lock_path(), mode=0o666)
     try:
         lock.acquire(timeout=0)
     except Timeout:
