@@ -54,6 +54,7 @@ rule write_findings:
         "results/findings.md",
     log:
         "results/logs/findings.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:
