@@ -7,7 +7,8 @@ from typing import TextIO
 
 import msgspec
 
-import dataclasses
+from somaray.agreement import empty_hvg
+from somaray.batch import current_job, end
 from somaray.config import Settings
 from somaray.failures import note_failure
 from somaray.matrix import Run
@@ -17,7 +18,7 @@ from somaray.measure.lost import beginning_path, left_behind, lost_execution, no
 from somaray.measure.supervise import Order, supervise
 from somaray.records import Execution, Manifest, read_record, write_record
 from somaray.registry import METHODS
-import dataclasses
+from somaray.submission import within_allocation
 
 
 @dataclass(frozen=True)
