@@ -1,10 +1,12 @@
 """Every line of the table of reruns: what changes, and what then runs."""
 
+import csv
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from somaray.records import Execution, read_record
 from support.workflow import TINY, Checkout
 
 TABLES = {"write_tables", "write_allocations_document", "write_findings", "verdict"}
@@ -39,6 +41,53 @@ def edit(checkout: Checkout, file: str, old: str, new: str) -> None:
 
 def test_nothing_changed_nothing_runs(checkout) -> None:
     assert checkout.planned() == []
+
+
+def test_a_variant_runs_its_runs_and_none_other(checkout) -> None:
+    """Added, changed, reordered, and taken out again."""
+    path = "results/hvg/tiny/soma-dask/100_0x1x1_lean/capture.json"
+    only = [{"method": "soma-dask", "parallelism": "0x1x1"}]
+    lean = {
+        "tiledb": {"sm.mem.total_budget": "1GiB", "soma.init_buffer_bytes": "8MiB"},
+        "obs_columns": [],
+        "only": only,
+    }
+    checkout.configure({**TINY, "variants": {"default": {}, "lean": lean}})
+    planned = checkout.planned()
+    assert runs_of(planned) == [path]
+    assert Counter(job.rule for job in planned) == RUN_JOBS + Counter(TABLES)
+
+    checkout.run("--cores", "2")
+    execution = read_record(checkout.folder / path, Execution)
+    assert execution.tiledb == {"sm.mem.total_budget": str(2**30), "soma.init_buffer_bytes": str(2**23)}
+    assert (execution.variant, execution.obs_columns, execution.var_columns) == ("lean", (), None)
+    rows = list(csv.DictReader((checkout.folder / "results/tables/runs.csv").open()))
+    assert [(row["method"], row["threads"], row["variant"], row["status"]) for row in rows] == [
+        ("in-memory", "", "default", "ok"),
+        ("soma-dask", "1", "default", "ok"),
+        ("soma-dask", "1", "lean", "ok"),
+        ("soma-dask", "2", "default", "ok"),
+    ]
+    tables = ("tables/runs.md", "tables/agreement.md", "allocations.md")
+    assert all("lean" in (checkout.folder / "results" / table).read_text() for table in tables)
+
+    turned = {"only": only, "obs_columns": [], "tiledb": dict(reversed(lean["tiledb"].items()))}
+    checkout.configure({**TINY, "variants": {"lean": turned, "default": {}}})
+    assert checkout.planned() == []
+
+    checkout.configure({**TINY, "variants": {"default": {}, "lean": {**lean, "environment": {"MALLOC_ARENA_MAX": 2}}}})
+    planned = checkout.planned()
+    assert runs_of(planned) + runs_of(planned, "time_run") == [path, path.replace("capture.json", "timing/1.json")]
+
+    # What one method alone can tell runs that method alone.
+    checkout.configure({**TINY, "variants": {"default": {}, "lean": lean}, "dask": {"dashboard": True}})
+    assert all("soma-dask" in file for file in runs_of(checkout.planned()))
+
+    checkout.configure(TINY)
+    assert {job.rule for job in checkout.planned()} == TABLES
+    checkout.run("--cores", "2")
+    assert "lean" not in (checkout.folder / "results/tables/runs.csv").read_text()
+    assert not any("lean" in (checkout.folder / "results" / table).read_text() for table in tables)
 
 
 def test_report_and_summary_need_no_more_words(checkout) -> None:

@@ -57,9 +57,15 @@ def test_all_sums(drawn):
     assert kernels.add_totals(*arguments, totals)
     np.testing.assert_array_equal(totals, np.bincount(cell_of[rows - first][wanted], values[wanted], minlength=8))
 
+    kept = tuple(np.empty(len(rows), dtype=dtype) for dtype in (np.uint16, np.uint16, values.dtype))
+    totals_again = np.zeros(8)
+    assert kernels.keep(*arguments, totals_again, *kept) == (True, wanted.sum())
+    np.testing.assert_array_equal(totals_again, totals)
+    kept = tuple(array[: wanted.sum()] for array in kept)
+
     weights = np.linspace(0.1, 0.8, 8)
     sums = np.zeros((3, 6, 2))
-    kernels.add_shares(*arguments, batch_of, weights, sums)
+    kernels.add_shares(*kept, batch_of, weights, sums)
     np.testing.assert_allclose(
         sums, expected_sums(arguments, batch_of, lambda x, cell, b, c: squared(float(x) * weights[cell])), rtol=1e-14
     )
@@ -71,14 +77,14 @@ def test_all_sums(drawn):
     ceilings = np.linspace(5, 40, 18).reshape(3, 6)
     sums = np.zeros((3, 6, 3))
     kernels.add_clipped(*arguments, batch_of, ceilings, sums)
-    kept = expected_sums(arguments, batch_of, lambda x, cell, b, c: squared(x) if x <= ceilings[b, c] else (0, 0))
+    below = expected_sums(arguments, batch_of, lambda x, cell, b, c: squared(x) if x <= ceilings[b, c] else (0, 0))
     cut = expected_sums(arguments, batch_of, lambda x, cell, b, c: (x > ceilings[b, c], 0))
-    np.testing.assert_array_equal(sums, np.concatenate([kept, cut[:, :, :1]], axis=2))
+    np.testing.assert_array_equal(sums, np.concatenate([below, cut[:, :, :1]], axis=2))
 
     divisors = np.linspace(0.5, 4, 8).astype(values.dtype)
     table = np.log1p(np.arange(kernels.LOG_TABLE_COUNTS, dtype=values.dtype) / divisors[:, None])
     sums = np.zeros((3, 6, 2))
-    kernels.add_logs(*arguments, batch_of, divisors, table, sums)
+    kernels.add_logs(*kept, batch_of, divisors, table, sums)
     np.testing.assert_allclose(
         sums,
         expected_sums(arguments, batch_of, lambda x, cell, b, c: squared(np.log1p(x / divisors[cell]))),
