@@ -123,8 +123,8 @@ def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str,
                 "summed.\n"
             )
         parts += [
-            _places(_together(process.places for process in workers), links),
-            _blame(_together(process.blame for process in workers), links),
+            _places(together(process.places for process in workers), links),
+            _blame(together(process.blame for process in workers), links),
         ]
     if len(workers) > 1:
         parts += [_details(_name(process, processes), _places(process.places, links)) for process in workers]
@@ -221,7 +221,7 @@ def _blame(places: Sequence[Place], links: Links) -> str:
     return _details("Charged to the line that made the libraries below it allocate", body)
 
 
-def _together(processes: Iterable[Sequence[Place]]) -> list[Place]:
+def together(processes: Iterable[Sequence[Place]]) -> list[Place]:
     """Sum places over processes, line by line."""
     sums: dict[tuple[str | None, str | None, int | None, str | None], list[Place]] = {}
     for places in processes:

@@ -1,0 +1,65 @@
+"""Which figures there are, under which names, and all of them drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from somaray.matrix import Run
+from somaray.report.details import RunDetail
+from somaray.report.figures.group_bars import group_bars
+from somaray.report.figures.heat_maps import MEASURES, heat_map
+from somaray.report.figures.memory_over_time import memory_over_time
+from somaray.report.figures.scaling import axes_that_vary, scaling
+from somaray.report.figures.style import svg
+from somaray.report.figures.task_stream import task_stream
+from somaray.report.figures.trade_off import trade_off
+from somaray.report.rows import RunRow
+
+TRADE_OFF = "time_memory"
+
+
+def matrix_figures(runs: Sequence[Run]) -> list[str]:
+    """Name the figures of the whole matrix, without their ending."""
+    return [*MEASURES, TRADE_OFF, *(f"scaling_{axis}" for axis in axes_that_vary(runs))]
+
+
+def run_figures(run: Run) -> list[str]:
+    """Name the figures of one run; only what has workers has a task stream."""
+    return ["memory", *(["tasks"] if run.parallelism else []), "groups"]
+
+
+def figure_files(runs: Sequence[Run]) -> list[str]:
+    """All files below `results/plots`, in a fixed order."""
+    own = [f"hvg/{run.path}/{name}.svg" for run in runs for name in run_figures(run)]
+    return [f"{name}.svg" for name in matrix_figures(runs)] + own
+
+
+def matrix_svg(rows: Sequence[RunRow], name: str) -> str:
+    """Draw one of `matrix_figures`."""
+    if name in MEASURES:
+        return svg(heat_map(rows, MEASURES[name]))
+    if name == TRADE_OFF:
+        return svg(trade_off(rows))
+    return svg(scaling(rows, name.removeprefix("scaling_")))
+
+
+def run_svg(detail: RunDetail, name: str) -> str:
+    """Draw one of `run_figures`."""
+    if name == "memory":
+        return svg(memory_over_time(detail.shown, detail.memory(), detail.tasks(), detail.heap()))
+    if name == "tasks":
+        return svg(task_stream(detail.shown, detail.tasks()))
+    return svg(group_bars(detail.allocations))
+
+
+def draw_all(rows: Sequence[RunRow], runs: Sequence[RunDetail], plots_dir: str | Path) -> None:
+    """Write every figure of `figure_files` below `plots_dir`."""
+    for name in matrix_figures([detail.run for detail in runs]):
+        _write(Path(plots_dir) / f"{name}.svg", matrix_svg(rows, name))
+    for detail in runs:
+        for name in run_figures(detail.run):
+            _write(Path(plots_dir) / "hvg" / detail.run.path / f"{name}.svg", run_svg(detail, name))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

@@ -1,0 +1,48 @@
+const toggle = document.querySelector("#theme");
+const say = () => toggle.setAttribute("aria-pressed", document.documentElement.classList.contains("dark"));
+toggle.hidden = false;
+toggle.addEventListener("click", () => { window.toggleTheme(); say(); });
+say();
+
+// A link to a run opens it.
+const open = () => {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const details = target && target.closest("details");
+  if (details) {
+    details.open = true;
+    target.scrollIntoView();
+  }
+};
+window.addEventListener("hashchange", open);
+open();
+
+// On paper there is nothing to click: all is shown, and then as it was.
+let closed = [];
+window.addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  closed.forEach((each) => { each.open = true; });
+});
+window.addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
+
+for (const button of document.querySelectorAll("button.copy")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+    button.textContent = "Copied";
+  });
+}
+
+if (tablesAddress) {
+  const { ITable } = await import(tablesAddress);
+  for (const table of document.querySelectorAll("table.sortable")) {
+    new ITable(table, {
+      paging: false,
+      info: false,
+      order: [],
+      autoWidth: false,
+      layout: { topStart: "search", topEnd: "info", bottomStart: null, bottomEnd: null },
+      language: { search: "Filter: ", info: "_TOTAL_ rows", infoFiltered: "of _MAX_", zeroRecords: "No row matches the filter" },
+    });
+  }
+  document.documentElement.dataset.ready = "yes";
+}
