@@ -7,6 +7,9 @@ configfile: "config/datasets.yaml"
 configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/measure.smk"
@@ -24,6 +27,9 @@ rule all:
         "results/tables/processes.md",
         "results/allocations.md",
         "results/findings.md",
+        "results/report.html",
+        "results/README.md",
+        PLOTS,
         every_run("flamegraph"),
         "results/verdict.txt",
     localrule: True

@@ -15,6 +15,7 @@ from somaray.config import load_settings
 from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
+from somaray.report.figures.names import HEAT_MAPS, figure_files, matrix_figures, run_figures
 from somaray.matrix import run_from_path
 from somaray.measure.reconsider import reconsidered
 from somaray.registry import METHODS
@@ -40,6 +41,7 @@ try:
 except SomarayError as error:
     raise WorkflowError(str(error)) from None
 
+EXECUTIONS = ["capture", *map(str, range(1, SETTINGS.replicates + 1))]
 TIMINGS = [f"timing/{replicate}" for replicate in range(1, SETTINGS.replicates + 1)]
 
 
@@ -70,6 +72,16 @@ def exported(wildcards):
     """The AnnData file that a run's method reads; nothing for a method that reads the experiment."""
     export = METHODS[wildcards.method].export
     return f"results/datasets/{wildcards.dataset}/x.{export}" if export else []
+
+
+def added_config_files():
+    """Configuration files of the command line, as a command that runs this again must name them."""
+    return [str(path) for path in workflow.overwrite_configfiles]
+
+
+def caption_of(figure):
+    """Which of the captions in `report/` a figure of the whole matrix has."""
+    return "heat_map" if figure in HEAT_MAPS else "scaling" if figure.startswith("scaling") else "trade_off"
 
 
 def as_params(*records):

@@ -6,6 +6,12 @@ RECORDS = {
     "allocations": every_run("allocations.json"),
     "agreements": every_run("agreement.json"),
 }
+# What was taken down over time: PSS of all processes, heaps of the capture, and tasks.
+COLUMNS = {
+    "memory": every_run("memory/heap.parquet", *(f"memory/{name}.parquet" for name in EXECUTIONS)),
+    "tasks": every_run(*(f"tasks/{name}.parquet" for name in EXECUTIONS)),
+}
+PLOTS = [f"results/plots/{file}" for file in figure_files(SETTINGS.runs)]
 NATIVE = SETTINGS.native_traces
 
 
@@ -14,10 +20,25 @@ rule write_tables:
         **RECORDS,
         imported=SETTINGS.imported,
     output:
-        runs="results/tables/runs.md",
-        csv="results/tables/runs.csv",
-        agreement="results/tables/agreement.md",
-        processes="results/tables/processes.md",
+        runs=report(
+            "results/tables/runs.md",
+            caption="../report/runs.rst",
+            category="Tables",
+            labels={"table": "runs, Markdown"},
+        ),
+        csv=report("results/tables/runs.csv", caption="../report/runs.rst", category="Tables", labels={"table": "runs"}),
+        agreement=report(
+            "results/tables/agreement.md",
+            caption="../report/agreement.rst",
+            category="Tables",
+            labels={"table": "agreement"},
+        ),
+        processes=report(
+            "results/tables/processes.md",
+            caption="../report/processes.rst",
+            category="Tables",
+            labels={"table": "processes"},
+        ),
     log:
         "results/logs/tables.log",
     localrule: True
@@ -35,7 +56,12 @@ rule write_allocations_document:
         natives=every_run("native.json") if NATIVE else [],
         imported=SETTINGS.imported,
     output:
-        "results/allocations.md",
+        report(
+            "results/allocations.md",
+            caption="../report/allocations.rst",
+            category="Tables",
+            labels={"table": "allocations"},
+        ),
     log:
         "results/logs/allocations.log",
     localrule: True
@@ -51,7 +77,12 @@ rule write_findings:
     input:
         **RECORDS,
     output:
-        "results/findings.md",
+        report(
+            "results/findings.md",
+            caption="../report/findings.rst",
+            category="Tables",
+            labels={"table": "findings"},
+        ),
     log:
         "results/logs/findings.log",
     localrule: True
@@ -63,6 +94,79 @@ rule write_findings:
         "../scripts/write_findings.py"
 
 
+rule draw_plots:
+    input:
+        **RECORDS,
+        **COLUMNS,
+        imported=SETTINGS.imported,
+    output:
+        [
+            report(
+                f"results/plots/{name}.svg",
+                caption=f"../report/{caption_of(name)}.rst",
+                category="Figures",
+                labels={"figure": name.replace("_", " ")},
+            )
+            for name in matrix_figures(SETTINGS.runs)
+        ],
+        [
+            report(
+                f"results/plots/hvg/{run.path}/{name}.svg",
+                caption="../report/run.rst",
+                category="Runs",
+                subcategory=f"{run.dataset}, {run.method}",
+                labels={"run": run.setting, "figure": name},
+            )
+            for run in SETTINGS.runs
+            for name in run_figures(run)
+        ],
+    log:
+        "results/logs/plots.log",
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.figures_fingerprint(),
+    script:
+        "../scripts/draw_plots.py"
+
+
+rule write_report:
+    input:
+        **RECORDS,
+        imported=SETTINGS.imported,
+        plots=PLOTS,
+    output:
+        report=report(
+            "results/report.html", caption="../report/page.rst", category="Report", labels={"page": "the whole report"}
+        ),
+        pages=directory("results/report"),
+    log:
+        "results/logs/report.log",
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.page_fingerprint(),
+        config_files=added_config_files(),
+    script:
+        "../scripts/write_report.py"
+
+
+rule write_index:
+    input:
+        **RECORDS,
+        imported=SETTINGS.imported,
+    output:
+        "results/README.md",
+    log:
+        "results/logs/index.log",
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.report_fingerprint("index"),
+    script:
+        "../scripts/write_index.py"
+
+
 rule verdict:
     input:
         captures=RECORDS["captures"],
@@ -70,7 +174,13 @@ rule verdict:
         timings=RECORDS["timings"],
         agreements=RECORDS["agreements"],
         # Last, so that a failed run never keeps the tables from being written.
-        tables=["results/tables/runs.md", "results/allocations.md", "results/findings.md"],
+        tables=[
+            "results/tables/runs.md",
+            "results/allocations.md",
+            "results/findings.md",
+            "results/report.html",
+            "results/README.md",
+        ],
     output:
         "results/verdict.txt",
     log:

@@ -6,7 +6,11 @@ from somaray.console import script_log
 from somaray.report.figures.files import draw_all
 from somaray.report.gathered import gather
 
-params = snakemake.params
+given, output = snakemake.input, snakemake.output
 with script_log(snakemake.log[0]):
-    gathered = gather(snakemake.input)
-    draw_all(gathered.rows, gathered.details(Path(params.runs_dir)), Path(params.plots_dir))
+    gathered = gather(given)
+    draw_all(
+        gathered.rows,
+        gathered.details(runs_dir=Path(given.captures[0]).parents[3]),
+        plots_dir=Path(output[0]).parent,
+    )

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from somaray.console import script_log
+from somaray.report.findings import find
 from somaray.report.gathered import gather
 from somaray.report.html.document import write_report
 
-output, params = snakemake.output, snakemake.params
+given, output = snakemake.input, snakemake.output
 with script_log(snakemake.log[0]):
+    gathered = gather(given)
     write_report(
-        gather(snakemake.input),
-        findings=(),
-        plots_dir=Path(params.plots_dir),
-        runs_dir=Path(params.runs_dir),
+        gathered,
+        find(gathered),
+        plots_dir=Path(given.plots[0]).parent,
+        runs_dir=Path(given.captures[0]).parents[3],
         report_path=Path(output.report),
         pages_dir=Path(output.pages),
-        config_files=params.config_files,
+        config_files=snakemake.params.config_files,
     )

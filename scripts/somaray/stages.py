@@ -4,7 +4,10 @@ Entries are as narrow as is true: what only tells a person how far a run is, or 
 measured run.
 """
 
-from somaray.fingerprints import source_fingerprint, version_fingerprint
+import hashlib
+from pathlib import Path
+
+from somaray.fingerprints import PACKAGE_DIR, source_fingerprint, version_fingerprint
 from somaray.registry import METHODS
 
 STORE_PACKAGES = ("numba", "numpy", "pyarrow", "tiledb", "tiledbsoma")
@@ -86,6 +89,18 @@ def native_fingerprint() -> str:
     return source_fingerprint(*entries) + version_fingerprint(["memray"])
 
 
-def report_fingerprint(module: str) -> str:
-    """Fingerprint of a module that renders."""
-    return source_fingerprint(f"somaray.report.{module}")
+def report_fingerprint(module: str, *files: Path) -> str:
+    """Fingerprint of a module that renders, and of files beside the sources that it renders with."""
+    texts = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16] if files else ""
+    return source_fingerprint(f"somaray.report.{module}") + texts
+
+
+def page_fingerprint() -> str:
+    """Fingerprint of what makes the HTML report."""
+    templates = sorted((PACKAGE_DIR / "report" / "html" / "templates").iterdir())
+    return report_fingerprint("html.document", *templates) + version_fingerprint(["itables"])
+
+
+def figures_fingerprint() -> str:
+    """Fingerprint of what draws figures."""
+    return report_fingerprint("figures.files") + version_fingerprint(["matplotlib"])

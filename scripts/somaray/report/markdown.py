@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#])")
 
@@ -18,3 +19,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
     """
     lines = [header, [":--" if index < left else "--:" for index in range(len(header))], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def address(path: str) -> str:
+    """Write a path as the address of a link or an image."""
+    return quote(path)
+
+
+def image(title: str, path: str) -> str:
+    """Show a picture; its title stands where it cannot be shown."""
+    return f"![{escape(title)}]({address(path)})\n"

@@ -1,36 +1,18 @@
-"""Which figures there are, under which names, and all of them drawn."""
+"""All figures, drawn and written under their names."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from somaray.matrix import Run
 from somaray.report.details import RunDetail
 from somaray.report.figures.group_bars import group_bars
 from somaray.report.figures.heat_maps import MEASURES, heat_map
 from somaray.report.figures.memory_over_time import memory_over_time
-from somaray.report.figures.scaling import axes_that_vary, scaling
+from somaray.report.figures.names import TRADE_OFF, matrix_figures, run_figures
+from somaray.report.figures.scaling import scaling
 from somaray.report.figures.style import svg
 from somaray.report.figures.task_stream import task_stream
 from somaray.report.figures.trade_off import trade_off
 from somaray.report.rows import RunRow
-
-TRADE_OFF = "time_memory"
-
-
-def matrix_figures(runs: Sequence[Run]) -> list[str]:
-    """Name the figures of the whole matrix, without their ending."""
-    return [*MEASURES, TRADE_OFF, *(f"scaling_{axis}" for axis in axes_that_vary(runs))]
-
-
-def run_figures(run: Run) -> list[str]:
-    """Name the figures of one run; only what has workers has a task stream."""
-    return ["memory", *(["tasks"] if run.parallelism else []), "groups"]
-
-
-def figure_files(runs: Sequence[Run]) -> list[str]:
-    """All files below `results/plots`, in a fixed order."""
-    own = [f"hvg/{run.path}/{name}.svg" for run in runs for name in run_figures(run)]
-    return [f"{name}.svg" for name in matrix_figures(runs)] + own
 
 
 def matrix_svg(rows: Sequence[RunRow], name: str) -> str:

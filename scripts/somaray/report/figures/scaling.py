@@ -1,55 +1,18 @@
 """How time and memory change along one axis of the matrix, all else equal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from somaray.matrix import Run
 from somaray.report.choices import finished
+from somaray.report.figures.names import AXES, position, series
 from somaray.report.figures.style import PAGE_INCHES, colours, footnote, label, new_figure, say, styled
 from somaray.report.rows import RunRow, Spread
 from somaray.units import format_count
 
-AXES = {
-    "processes": "Dask processes",
-    "threads": "Dask threads in each process",
-    "tile_threads": "TileDB threads",
-    "chunk_size": "cells a chunk",
-}
-"""Axes of the matrix that are numbers, and how a figure calls them."""
-
 MOST_LINES = 8
-
-
-def position(run: Run, axis: str) -> int | None:
-    """Where a run lies on an axis; None where that means nothing to it."""
-    if axis == "chunk_size":
-        return run.chunk_size
-    return None if run.parallelism is None else int(getattr(run.parallelism, axis))
-
-
-def rest(run: Run, axis: str) -> tuple[object, ...]:
-    """All else that a run is."""
-    others = [position(run, other) for other in AXES if other != axis]
-    return (run.dataset, run.method, getattr(run, "variant", ""), *others)
-
-
-def series(runs: Iterable[Run], axis: str) -> dict[tuple[object, ...], list[Run]]:
-    """Group runs that differ along an axis alone, in its order; runs that have no such neighbour are left out."""
-    groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in sorted(runs, key=lambda run: run.sort_key):
-        if position(run, axis) is not None:
-            groups.setdefault(rest(run, axis), []).append(run)
-    for group in groups.values():
-        group.sort(key=lambda run: position(run, axis) or 0)
-    return {key: group for key, group in groups.items() if len(group) > 1}
-
-
-def axes_that_vary(runs: Sequence[Run]) -> list[str]:
-    """Name the axes along which there is something to compare."""
-    return [axis for axis in AXES if series(runs, axis)]
 
 
 def scaling(rows: Sequence[RunRow], axis: str) -> Figure:

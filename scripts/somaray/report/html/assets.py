@@ -8,11 +8,6 @@ from pathlib import Path
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def template_files() -> list[Path]:
-    """All files that pages are made from, in order."""
-    return sorted(TEMPLATES.iterdir())
-
-
 @cache
 def tables_script() -> str:
     """DataTables as a module in a data URL: the build that the package itables keeps for notebooks without a network."""

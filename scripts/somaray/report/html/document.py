@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from somaray.report.choices import BUDGETS_BYTES, Choice, choices, memory_of, seconds_of
 from somaray.report.details import RunDetail
-from somaray.report.figures.files import TRADE_OFF, matrix_figures
+from somaray.report.figures.names import TRADE_OFF, matrix_figures
 from somaray.report.gathered import Gathered
 from somaray.report.html import assets, values
 from somaray.report.html.inline_svg import inline_svg

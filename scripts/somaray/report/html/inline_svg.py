@@ -29,7 +29,9 @@ def inline_svg(svg: str, prefix: str, title: str) -> Markup:
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
     for colour, variable in _COLOURS.items():
         body = body.replace(colour, variable)
-    return Markup(body.replace("<svg", f'<svg role="img" aria-label="{escape(title)}" style="{_size(width_points)}"', 1))
+    return Markup(
+        body.replace("<svg", f'<svg role="img" aria-label="{escape(title)}" style="{_size(width_points)}"', 1)
+    )
 
 
 def _size(width_points: float) -> str:

@@ -16,7 +16,7 @@ from somaray.records import Execution, Place, ProcessAllocations, ProcessRecord
 from somaray.report.allocation_list import NO_STACK
 from somaray.report.allocations_document import together
 from somaray.report.details import RunDetail
-from somaray.report.figures.files import run_figures
+from somaray.report.figures.names import run_figures
 from somaray.report.html.inline_svg import inline_svg
 from somaray.report.html.values import (
     Cell,
