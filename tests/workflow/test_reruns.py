@@ -9,7 +9,15 @@ import pytest
 from somaray.records import Execution, read_record
 from support.workflow import TINY, Checkout
 
-TABLES = {"write_tables", "write_allocations_document", "write_findings", "verdict"}
+TABLES = {
+    "write_tables",
+    "write_allocations_document",
+    "write_findings",
+    "verdict",
+    "draw_plots",
+    "write_report",
+    "write_index",
+}
 A_RUN = {"capture_run", "time_run", "summarise_allocations", "draw_flame_graphs", "check_agreement"}
 RUN_JOBS = Counter(A_RUN)
 

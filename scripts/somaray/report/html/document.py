@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from somaray.report.choices import BUDGETS_BYTES, Choice, choices, memory_of, seconds_of
 from somaray.report.details import RunDetail
 from somaray.report.figures.names import TRADE_OFF, matrix_figures
+from somaray.report.findings import Finding
 from somaray.report.gathered import Gathered
 from somaray.report.html import assets, values
 from somaray.report.html.inline_svg import inline_svg
@@ -36,7 +37,7 @@ FIGURE_TITLES = {
 
 def write_report(
     gathered: Gathered,
-    findings: Sequence[Any],
+    findings: Sequence[Finding],
     plots_dir: str | Path,
     runs_dir: str | Path,
     report_path: str | Path,
@@ -93,7 +94,7 @@ def _environment() -> Environment:
 
 def report_context(
     gathered: Gathered,
-    findings: Sequence[Any],
+    findings: Sequence[Finding],
     hrefs: Mapping[str, str],
     read_figure: ReadFigure,
     runs: Sequence[RunDetail],
