@@ -13,7 +13,10 @@ GIB = 2**30
 
 def row(seconds: float, gib: float, chunk: int = 100, status: str = "ok", dataset: str = "heart", **changes) -> RunRow:
     run = Run(dataset, "soma-dask", chunk, Parallelism(1, 1, 1))
-    spreads = {"wall_seconds": Spread(seconds, seconds, seconds), "peak_pss_bytes": Spread(gib * GIB, gib * GIB, gib * GIB)}
+    spreads = {
+        "wall_seconds": Spread(seconds, seconds, seconds),
+        "peak_pss_bytes": Spread(gib * GIB, gib * GIB, gib * GIB),
+    }
     return RunRow(run=run, origin="measured", status=status, replicates=1, n_obs=1000, **{**spreads, **changes})
 
 

@@ -45,7 +45,12 @@ def test_heat_map_holds_the_medians_and_crosses_out_what_failed() -> None:
     (axes,) = heat_map(ROWS, MEASURES["time"]).axes
     np.testing.assert_array_equal(axes.images[0].get_array().filled(np.nan), [[40, 20, 30, np.nan]])
     assert [text.get_text() for text in axes.texts] == ["40", "20", "30", "×"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["100_1x1x1", "100_2x1x1", "200_1x1x1", "200_2x1x1"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "100_1x1x1",
+        "100_2x1x1",
+        "200_1x1x1",
+        "200_2x1x1",
+    ]
 
 
 def test_scaling_joins_runs_alike_in_all_else_with_their_range() -> None:
@@ -67,7 +72,11 @@ def test_trade_off_draws_every_finished_run_and_the_front() -> None:
 
 def test_memory_is_stacked_by_process_with_no_peak_lost() -> None:
     samples = pd.DataFrame(
-        [(i / 5, name, "worker", 1, size, size) for i in range(1000) for name, size in (("driver", 100), ("worker-0", i % 7))],
+        [
+            (i / 5, name, "worker", 1, size, size)
+            for i in range(1000)
+            for name, size in (("driver", 100), ("worker-0", i % 7))
+        ],
         columns=["seconds", "process", "role", "pid", "pss_bytes", "rss_bytes"],
     )
     bands = by_process(samples, most_moments=50)
@@ -148,7 +157,9 @@ def test_chunk_starts_and_phases_are_where_they_were() -> None:
         [(s, "driver", "driver", 1, 100 * MIB, 0) for s in (0.0, 10.0)],
         columns=["seconds", "process", "role", "pid", "pss_bytes", "rss_bytes"],
     )
-    stream = tasks(("read", True, "worker-0", 0, "compute", 3.5, 4.0), ("sum", False, "worker-0", 0, "compute", 5.0, 6.0))
+    stream = tasks(
+        ("read", True, "worker-0", 0, "compute", 3.5, 4.0), ("sum", False, "worker-0", 0, "compute", 5.0, 6.0)
+    )
     upper, _ = memory_over_time(execution(10.0), samples, stream, None).axes
     assert [line.get_xdata().tolist() for line in upper.lines] == [[3.5]]
     assert [text.get_text().strip() for text in upper.texts] == ["cluster", "hvg"]
