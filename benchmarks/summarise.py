@@ -5,8 +5,8 @@
     uv run benchmarks/summarise.py --capture results/hvg/heart/soma-dask/100k_4x4x4/capture/driver.bin
 
 Parts are the read for totals and that for the high-water mark (each gives lines, blame and groups in one go), both with the
-record written from them, the join with resident pages, and the names of nameless allocations of a capture with native traces. memray's
-`stats` gives totals by line alone.
+record written from them, the join with resident pages, and the names of nameless allocations of a capture with native traces.
+memray's `stats` gives totals by line alone.
 """
 
 import argparse

@@ -59,6 +59,8 @@ def stack(*frames: str) -> list[tuple[str, str, int]]:
                   "anndata/_io/specs/lazy_methods.py:make_dask_chunk", TASK, WORKER]),
         # zarr reads in a thread of its own.
         (X_READ, ["numcodecs/blosc.py:decode", "zarr/core/codec_pipeline.py:read", "Lib/asyncio/events.py:_run"]),
+        # A task makes its context with the code that makes graphs.
+        (X_READ, ["tiledbsoma/_dask/util.py:make_context", "tiledbsoma/_dask/load.py:sparse_chunk", TASK, WORKER]),
         (CSR, ["tiledbsoma/_indexer.py:get_indexer", "tiledbsoma/_dask/load.py:sparse_chunk", TASK, WORKER]),
         (CSR, ["scipy/sparse/_csr.py:__init__", "tiledbsoma/_fastercsx.py:to_scipy", "tiledbsoma/_dask/load.py:sparse_chunk"]),
         (CSR, ["numpy/a.py:f", "tiledbsoma/_query.py:_reindex", "tiledbsoma/_query.py:_read_and_reindex"]),

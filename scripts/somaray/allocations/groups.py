@@ -91,7 +91,7 @@ RULES = (
     Rule("soma frame", OBS_VAR, "tiledbsoma", r"tiledbsoma/_dataframe\.py"),
     Rule("soma chunk", X_READ, "tiledbsoma", r"tiledbsoma/_dask/load\.py", "sparse_chunk"),
     Rule("soma X", X_READ, "tiledbsoma", r"tiledbsoma/_query\.py", r"X|_read_as_csr|_read_and_reindex"),
-    Rule("soma graph", GRAPH, "tiledbsoma", r"tiledbsoma/_dask/.*"),
+    Rule("soma graph", GRAPH, "tiledbsoma", r"tiledbsoma/_dask/.*", gives_way_to=frozenset({"soma chunk"})),
     Rule("soma reader", X_READ, "tiledbsoma", r"tiledbsoma/_(read_iters|sparse_nd_array|managed_query|eager_iter)\.py",
          gives_way_to=_IMPORT | _TABLES),
     # AnnData, h5py and zarr: what is read decides.
