@@ -124,7 +124,7 @@ def read_strip(
 
 
 def choose_budget_bytes(n_stored: int, tile_capacity: int, value_bytes: int) -> int:
-    """Memory in which TileDB unpacks tiles of a strip, a thread, where the run's settings name none.
+    """Memory in which TileDB unpacks tiles of a strip, a thread; the run's settings may name less.
 
     TileDB's own 10 GiB let it hold a whole strip unpacked beside the batches made of it. `LEAST_BUDGET_BYTES` are enough,
     unless a few tiles, or the index of a very large array, need more.

@@ -150,9 +150,12 @@ def _layer(source: "Source", array: "tiledbsoma.SparseNDArray", var_joinids: NDA
         n_stored = 0
     value_bytes = array.schema.field("soma_data").type.bit_width // 8
     budget_bytes = choose_budget_bytes(n_stored, options.capacity, value_bytes)
+    if BUDGET_KEY in source.tiledb:
+        # A larger one would only be filled, by every thread.
+        budget_bytes = min(budget_bytes, int(source.tiledb[BUDGET_KEY]))
     return Layer(
         uri=array.uri,
-        tiledb={BUDGET_KEY: str(budget_bytes), **source.tiledb},
+        tiledb={**source.tiledb, BUDGET_KEY: str(budget_bytes)},
         genes=None if every_gene else JoinIds.from_array(np.sort(var_joinids)),
         n_columns=len(var_joinids),
         band_rows=choose_band_rows(tile_rows, last_row + 1, n_stored),
