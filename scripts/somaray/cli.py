@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from somaray.errors import SomarayError
+from somaray.report.compare.command import add_compare
 
 DEFAULT_TOP = 5
 
@@ -104,11 +105,11 @@ def _methods(arguments: argparse.Namespace) -> None:
         print(f"{name}: {method.summary} ({runs}; {', '.join(method.flavors)})")
 
 
-COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs, add_processes, add_methods)
+COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs, add_processes, add_compare, add_methods)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; a user's mistake is one line on stderr and exit status 2."""
+    """Run a command, whose exit status is 0 unless it says otherwise; a user's mistake is one line on stderr and status 2."""
     parser = argparse.ArgumentParser(
         prog="somaray",
         description="Where time and memory go when Scanpy picks highly variable genes out of core on TileDB-SOMA.",
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_command(commands)
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        status = arguments.run(arguments)
         sys.stdout.flush()
     except SomarayError as error:
         print(f"somaray: {error}", file=sys.stderr)
@@ -128,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away, as `head` does; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return int(status or 0)
 
 
 def _positive(text: str) -> int:
