@@ -71,7 +71,7 @@ def _described(executions: Iterable[Execution]) -> dict[str, str]:
 
 def _circumstances(execution: Execution) -> dict[str, str]:
     provenance = execution.provenance
-    settings = {
+    settings: dict[str, Mapping[str, Any]] = {
         "HVG setting": msgspec.structs.asdict(execution.hvg),
         "TileDB setting": execution.tiledb,
         "Dask setting": {

@@ -124,10 +124,10 @@ def _moves(
             largest = max(sum(own[measure] for own in side.values()) for side in (before, after))
             least = max(thresholds.least_bytes, LEAST_SHARE * largest)
             for what in dict.fromkeys([*before, *after]):
-                values = [side[what][measure] if what in side else None for side in (before, after)]
-                how = how_moved(*values, factor, least)
+                a_bytes, b_bytes = (side[what][measure] if what in side else None for side in (before, after))
+                how = how_moved(a_bytes, b_bytes, factor, least)
                 if how is not None:
-                    moves.append(Move(match, process, what, how, *values, measure))
+                    moves.append(Move(match, process, what, how, a_bytes, b_bytes, measure))
     return sorted(moves, key=lambda move: -abs(move.difference))
 
 

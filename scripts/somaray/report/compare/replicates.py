@@ -151,9 +151,10 @@ def _change(pair: Pair, common: Common | None, degrees_of_others: int) -> Change
     if common is not None and borrowed:
         moderated = (borrowed * common.variance + pair.degrees * own) / (borrowed + pair.degrees)
         variance = max(own, moderated)
-    draws = _quotients(*sorted((len(pair.a), len(pair.b))), borrowed)
+    n_fewer, n_more = sorted((len(pair.a), len(pair.b)))
+    draws = _quotients(n_fewer, n_more, borrowed)
     spread = math.sqrt(variance)
-    half_width = float(np.quantile(draws, LEVEL)) * spread
+    half_width = float(draws[math.ceil(LEVEL * len(draws)) - 1]) * spread
     beyond = len(draws) - int(np.searchsorted(draws, abs(pair.log_ratio) / spread))
     return Change(
         a,
