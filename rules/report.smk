@@ -126,6 +126,7 @@ rule draw_plots:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.figures_fingerprint(),
+    localrule: True
     script:
         "../scripts/draw_plots.py"
 
@@ -147,6 +148,7 @@ rule write_report:
     params:
         fingerprint=stages.page_fingerprint(),
         config_files=added_config_files(),
+    localrule: True
     script:
         "../scripts/write_report.py"
 
@@ -163,6 +165,7 @@ rule write_index:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.report_fingerprint("index"),
+    localrule: True
     script:
         "../scripts/write_index.py"
 
