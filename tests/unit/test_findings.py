@@ -209,17 +209,29 @@ def test_bytes_tell_where_chunks_are_not_counted(read_bytes: int, changes: dict,
 
 def test_large_graphs_and_their_growth() -> None:
     timings = (
-        execution(chunk_size=10, dask_work=work(graph_bytes=54 * MIB, task_bytes=MIB), n_vars=65536),
-        execution(chunk_size=100, dask_work=work(graph_bytes=6 * MIB), n_vars=65536),
+        execution(chunk_size=10, dask_work=work(graph_bytes=54 * MIB, task_bytes=MIB), n_vars=65536, chunk_reads=20),
+        execution(chunk_size=100, dask_work=work(graph_bytes=6 * MIB, task_bytes=MIB), n_vars=65536, chunk_reads=2),
     )
     finding = found(timings=timings, rule="large-graph")
     assert finding is not None
-    assert finding.evidence[0] == "One of 2 runs: sent to Dask's scheduler 54 MiB."
-    assert "3 graphs of 54 MiB in all for 100 chunks; the largest task is 1 MiB, 512 KiB of it" in finding.evidence[1]
+    assert finding.evidence[0] == "One of 2 runs: sent by Dask's scheduler 54 MiB."
+    assert (
+        "3 graphs of 54 MiB in all for 100 chunks; 20 reads of a chunk × 1 MiB, the largest task, are 20 MiB"
+        in (finding.evidence[1])
+    )
+    assert "genes take 512 KiB" in finding.evidence[1]
     assert finding.evidence[2] == (
-        "From 10 to 100 chunks (`100_2x1x1`, `10_2x1x1`) the graphs grow from 6 MiB to 54 MiB."
+        "From 10 to 100 chunks (`100_2x1x1`, `10_2x1x1`) the graphs grow from 6 MiB to 54 MiB, "
+        "what workers are sent from 2 MiB to 20 MiB."
     )
     assert found(timings=timings[1:], rule="large-graph") is None
+
+
+def test_what_workers_are_sent_can_be_large_where_the_graph_is_not() -> None:
+    timings = (execution(dask_work=work(graph_bytes=MIB, task_bytes=MIB), chunk_reads=11),)
+    finding = found(timings=timings, rule="large-graph")
+    assert finding is not None
+    assert "11 reads of a chunk × 1 MiB, the largest task, are 11 MiB to the workers" in finding.evidence[0]
 
 
 def test_threads_are_held_against_cores() -> None:

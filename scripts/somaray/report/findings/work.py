@@ -20,34 +20,40 @@ def _dask_work(each: RunRecords) -> DaskWork | None:
 
 
 def large_graph(scope: Scope) -> Finding | None:
-    """Graphs that are large to send, and how they grow with the number of chunks."""
+    """Graphs that are large to send, to the scheduler or task by task to the workers, and how that grows with the chunks.
+
+    Sent to the scheduler, a graph holds what its tasks share once; each task that a worker is handed holds it again.
+    """
     cases, sizes = [], []
     for each in scope.runs:
         work = _dask_work(each)
         if work is None or not each.n_chunks:
             continue
-        sizes.append((each.n_chunks, work.graph_bytes, each.run.setting))
-        if work.graph_bytes >= LARGE_GRAPH_BYTES:
+        reads = max((done.chunk_reads or 0 for done in each.good), default=0)
+        tasks_bytes = reads * work.task_bytes
+        sizes.append((each.n_chunks, work.graph_bytes, tasks_bytes, each.run.setting))
+        if max(work.graph_bytes, tasks_bytes) >= LARGE_GRAPH_BYTES:
             genes_bytes = each.executions[0].n_vars * JOINID_BYTES
             text = (
                 f"{work.n_graphs} graph{'s' * (work.n_graphs != 1)} of {format_bytes(work.graph_bytes)} in all for "
-                f"{each.n_chunks:,} chunks; the largest task is {format_bytes(work.task_bytes)}, {format_bytes(genes_bytes)} "
-                f"of it if it carries the joinids of all {each.executions[0].n_vars:,} genes"
+                f"{each.n_chunks:,} chunks; {reads:,} reads of a chunk × {format_bytes(work.task_bytes)}, the largest task, "
+                f"are {format_bytes(tasks_bytes)} to the workers; the joinids of all {each.executions[0].n_vars:,} genes take "
+                f"{format_bytes(genes_bytes)}"
             )
-            cases.append(Case(each.run, work.graph_bytes, text))
+            cases.append(Case(each.run, max(work.graph_bytes, tasks_bytes), text))
     more = []
     few, many = min(sizes, default=None), max(sizes, default=None)
     if few and many and many[0] > few[0]:
         more.append(
-            f"From {few[0]:,} to {many[0]:,} chunks (`{few[2]}`, `{many[2]}`) the graphs grow from {format_bytes(few[1])} "
-            f"to {format_bytes(many[1])}."
+            f"From {few[0]:,} to {many[0]:,} chunks (`{few[3]}`, `{many[3]}`) the graphs grow from {format_bytes(few[1])} "
+            f"to {format_bytes(many[1])}, what workers are sent from {format_bytes(few[2])} to {format_bytes(many[2])}."
         )
     remedy = (
-        "Every task carries the joinids of its cells and of all genes, so graphs grow with chunks × genes and pass through "
-        "the driver: larger `chunk_sizes` make them smaller."
+        "Every task carries the joinids of its cells and of all genes, so what the driver sends grows with chunks × genes; "
+        "larger `chunk_sizes` make it less, and `one-pass` sends ranges instead."
     )
     return finding_of(
-        scope, "large-graph", "Large graphs", cases, "sent to Dask's scheduler", format_bytes, remedy, more=more
+        scope, "large-graph", "Large graphs", cases, "sent by Dask's scheduler", format_bytes, remedy, more=more
     )
 
 
