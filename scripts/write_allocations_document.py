@@ -15,5 +15,6 @@ with script_log(snakemake.log[0]):
         allocations=[read_record(path, Allocations) for path in given.allocations],
         natives=[read_record(path, NativeAllocations) for path in given.natives],
         imported=[read_foreign(path) for path in given.imported],
+        plots="plots",
     )
     Path(snakemake.output[0]).write_text(document)

@@ -23,7 +23,7 @@ with script_log(snakemake.log[0]):
         agreements,
         [read_foreign(path) for path in given.imported],
     )
-    Path(output.runs).write_text(runs_markdown(rows, timings))
+    Path(output.runs).write_text(runs_markdown(rows, timings, plots="../plots"))
     Path(output.csv).write_text(runs_csv(rows))
     Path(output.agreement).write_text(agreement_markdown(agreements, timings))
     Path(output.processes).write_text(processes_markdown(captures, timings, allocations))

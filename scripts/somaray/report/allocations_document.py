@@ -10,7 +10,7 @@ from somaray.matrix import DEFAULT, Run
 from somaray.records import Allocations, Execution, Place, ProcessAllocations
 from somaray.report.allocation_list import allocation_lines, place_label, top_places
 from somaray.report.group_table import group_table
-from somaray.report.markdown import escape, table
+from somaray.report.markdown import escape, image, table
 from somaray.report.measured_with import measured_with
 from somaray.report.native_table import native_section
 from somaray.report.resident_lines import NEAR_THE_PEAK, resident_lines
@@ -59,6 +59,7 @@ def allocations_document(
     imported: Sequence[ForeignRun] = (),
     refs: Mapping[str, str] | None = None,
     natives: Sequence[NativeAllocations] = (),
+    plots: str | None = None,
 ) -> str:
     """Write the document: a heading a dataset and chunk size, a section a parallelism, driver and workers apart.
 
@@ -70,6 +71,8 @@ def allocations_document(
         Git refs by package, before the versions recorded (imported records have none).
     natives
         What the captures with native traces tell, of the runs that have one.
+    plots
+        From the document to the folder of figures; None shows none.
     """
     named = {native.run: native for native in natives}
     summarised = {run_of(record): record for record in allocations}
@@ -78,7 +81,8 @@ def allocations_document(
             run,
             capture.n_obs,
             False,
-            _own(capture, summarised.get(run), refs) + (native_section(named[run.path]) if run.path in named else ""),
+            _own(capture, summarised.get(run), refs, plots)
+            + (native_section(named[run.path]) if run.path in named else ""),
         )
         for capture in captures
         for run in [run_of(capture)]
@@ -98,7 +102,7 @@ def allocations_document(
     return "\n".join(parts)
 
 
-def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str, str] | None) -> str:
+def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str, str] | None, plots: str | None) -> str:
     run = run_of(capture)
     parts = [f"### {_setting(run)}\n", _outcome(capture)]
     processes = allocations.processes if allocations else ()
@@ -106,6 +110,8 @@ def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str,
         return "\n".join([*parts, "Nothing was captured.\n"])
     links = Links(allocations.versions if allocations else {}, refs)
     names = [_name(process, processes) for process in processes]
+    if plots is not None:
+        parts.append(image(f"Memory of every process over time, {run.path}", f"{plots}/hvg/{run.path}/memory.svg"))
     parts += [_process_table(processes, capture), group_table(processes), resident_lines(processes, names)]
     for process in processes:
         if process.role != "worker" and process.places:

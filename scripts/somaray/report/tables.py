@@ -7,7 +7,7 @@ from itertools import groupby
 
 from somaray.matrix import DEFAULT, WHOLE
 from somaray.records import Agreement, Execution
-from somaray.report.markdown import escape, table
+from somaray.report.markdown import escape, image, table
 from somaray.report.measured_with import measured_with
 from somaray.report.rows import RunRow, Spread, run_of
 from somaray.units import format_bytes, format_count, significant
@@ -78,8 +78,11 @@ def runs_csv(rows: Sequence[RunRow]) -> str:
     return stream.getvalue()
 
 
-def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution]) -> str:
-    """Write the table of runs, a section a dataset, with how to read it and where it was measured."""
+def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution], plots: str | None = None) -> str:
+    """Write the table of runs, a section a dataset, with how to read it and where it was measured.
+
+    `plots` is the way from the document to the folder of figures; None shows none.
+    """
     parts = [
         "# Runs\n",
         "Times and resident memory are those of unprofiled executions: the median of the replicates, with the smallest and"
@@ -89,6 +92,8 @@ def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution]) -> st
         " read* is what TileDB asked of files or of S3, all processes and passes together, and in how many reads; on S3 small"
         " reads share a request.\n",
     ]
+    if plots is not None:
+        parts.append(image("Time against memory of every finished run", f"{plots}/time_memory.svg"))
     # A column that says the same of every run would tell nothing.
     with_variants = any(row.run.variant != DEFAULT for row in rows)
     for dataset, group in groupby(rows, key=lambda row: (row.run.dataset, row.origin)):
