@@ -136,7 +136,7 @@ def _choice(choice: Choice, hrefs: Mapping[str, str]) -> dict[str, Any]:
     for index, (_, row) in enumerate(budgets):
         if index + 1 == len(budgets) or budgets[index + 1][1] is not row:
             low, high = format_bytes(budgets[start][0]), format_bytes(budgets[index][0])
-            lines.append((f"With {high} of memory" if start == index else f"With {low} to {high} of memory", row))
+            lines.append((f"In {high}" if start == index else f"In {low} to {high}", row))
             start = index + 1
     return {
         "dataset": choice.dataset,
