@@ -1,10 +1,10 @@
 """How often `somaray compare` calls equal things worse, and how surely it finds what was planted.
 
-    uv run benchmarks/compare_noise.py                        # 30 executions of two runs, some minutes
+    uv run benchmarks/compare_noise.py                        # 30 executions of each, a quarter of an hour or more
     uv run benchmarks/compare_noise.py --keep noise           # kept: the next time nothing is measured again
     uv run benchmarks/compare_noise.py --repeats 6 --comparisons 10 --n-obs 2k --sizes 2,3     # a try
 
-`one-pass` and `in-memory` run in turns, many times, on one small synthetic dataset. Then groups of these executions that have
+`one-pass` and `in-memory` run in turns, many times, on one synthetic dataset of seconds. Then groups of these executions that have
 none in common are compared as if they were results before and after, with the default thresholds:
 
 - at random: the replicates of each side are drawn from all executions;
@@ -96,7 +96,7 @@ def measure(folder: Path, n_obs: int, repeats: int) -> tuple[Executions, list[Ex
     """Every run `repeats` times, in turns, and the first of them with a planted effect as often."""
     manifest = folder / "manifest.json"
     if not manifest.exists():
-        entry = {"kind": "synthetic", "n_obs": n_obs, "n_vars": 5_000, "nnz_per_obs": 500}
+        entry = {"kind": "synthetic", "n_obs": n_obs, "n_vars": 20_000, "nnz_per_obs": 1_500}
         write_record(manifest, prepare("noise", entry, folder / "soma", ""))
     for run in RUNS:
         # Compiles the loops and fills the page cache; not counted.
@@ -205,7 +205,9 @@ def study(found: Executions, planted: Sequence[Execution], sizes: Sequence[int],
 def main() -> int:
     """Measure, compare, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n-obs", type=parse_count, default=20_000)
+    parser.add_argument(
+        "--n-obs", type=parse_count, default=40_000, help="cells; 15 %% of their time must be above 0.1 s"
+    )
     parser.add_argument("--repeats", type=int, default=30, help="executions of every run (default: %(default)s)")
     parser.add_argument("--comparisons", type=int, default=200, help="of each kind (default: %(default)s)")
     parser.add_argument("--sizes", default="3,5", help="replicates a side (default: %(default)s)")
