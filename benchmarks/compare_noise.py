@@ -4,7 +4,7 @@
     uv run benchmarks/compare_noise.py --keep noise           # kept: the next time nothing is measured again
     uv run benchmarks/compare_noise.py --repeats 6 --comparisons 10 --n-obs 2k --sizes 2,3     # a try
 
-`one-pass` and `in-memory` run in turns, many times, on one synthetic dataset of seconds. Then groups of these executions that have
+`one-pass` and `in-memory` run in turns, many times, on one synthetic dataset. Then groups of these executions that have
 none in common are compared as if they were results before and after, with the default thresholds:
 
 - at random: the replicates of each side are drawn from all executions;
