@@ -33,7 +33,10 @@ def test_nothing_listens_beyond_loopback(parallelism, dashboard, tmp_path) -> No
 
 def test_library_threads_are_pinned_in_workers(tmp_path) -> None:
     def threads() -> dict[str, str | None]:
-        return {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+        return {
+            name: os.environ.get(name)
+            for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "NUMBA_NUM_THREADS")
+        }
 
     with open_client(Parallelism(1, 1, 1), DaskSettings(library_threads=2), tmp_path) as client:
         assert set(client.submit(threads).result().values()) == {"2"}

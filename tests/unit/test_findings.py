@@ -162,7 +162,7 @@ def test_other_memory_that_is_hardly_touched() -> None:
 
 def test_many_runs_are_one_finding_with_their_range_and_the_worst() -> None:
     timings = [
-        execution(10.0, replicate, chunk_size=size, chunk_reads=reads, read_bytes=3 * MIB)
+        execution(10.0, replicate, chunk_size=size, chunk_reads=reads, vfs_read_bytes=3 * MIB)
         for size, reads in ((100, 30), (200, 5), (500, 4))
         for replicate in (1, 2)
     ]
@@ -170,7 +170,7 @@ def test_many_runs_are_one_finding_with_their_range_and_the_worst() -> None:
     assert finding is not None
     assert finding.evidence[0] == "2 of 3 runs: times X was read: 2 to 3."
     assert finding.evidence[1] == (
-        "`100_2x1x1`: 30 reads of 10 chunks, 3 of each: some 37,035 non-zeros read, 12,345 stored; 3 MiB through system calls "
+        "`100_2x1x1`: 30 reads of 10 chunks, 3 of each: some 37,035 non-zeros read, 12,345 stored; 3 MiB read by TileDB "
         "in all, X on disk 1 MiB."
     )
     assert finding.runs == ("heart/soma-dask/100_2x1x1", "heart/soma-dask/500_2x1x1")
@@ -195,13 +195,14 @@ def test_reading_again_is_held_against_one_pass() -> None:
         (12 * MIB, {}, False),
         (30 * MIB, {"stored_n_obs": 4000}, False),
         (30 * MIB, {"size_bytes": None}, False),
+        (None, {}, False),
     ],
 )
-def test_bytes_tell_where_chunks_are_not_counted(read_bytes: int, changes: dict, expected: bool) -> None:
+def test_bytes_tell_where_chunks_are_not_counted(read_bytes: int | None, changes: dict, expected: bool) -> None:
     whole = {"method": "in-memory", "chunk_size": None, "parallelism": None, "chunk_reads": None}
     finding = found(
         manifests=(manifest(**{"size_bytes": 10 * MIB, **changes}),),
-        timings=(execution(read_bytes=read_bytes, **whole),),
+        timings=(execution(vfs_read_bytes=read_bytes, read_bytes=99 * MIB, **whole),),
         rule="read-again",
     )
     assert (finding is not None) == expected
