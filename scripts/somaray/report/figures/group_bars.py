@@ -76,6 +76,6 @@ def _panel(axes: Axes, names: Sequence[str], sums: dict[str, dict[str, int | Non
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.22)
-    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=6))
+    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=5))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_bytes(value)))
