@@ -122,11 +122,11 @@ rule draw_plots:
         ],
     log:
         "results/logs/plots.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.figures_fingerprint(),
-    localrule: True
     script:
         "../scripts/draw_plots.py"
 
@@ -143,12 +143,12 @@ rule write_report:
         pages=directory("results/report"),
     log:
         "results/logs/report.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.page_fingerprint(),
         config_files=added_config_files(),
-    localrule: True
     script:
         "../scripts/write_report.py"
 
@@ -161,11 +161,11 @@ rule write_index:
         "results/README.md",
     log:
         "results/logs/index.log",
+    localrule: True
     conda:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.report_fingerprint("index"),
-    localrule: True
     script:
         "../scripts/write_index.py"
 
