@@ -106,12 +106,19 @@ def main(job_path: str) -> int:
     except Exception as error:
         if not isinstance(error, SomarayError):
             traceback.print_exc()
-        status = "worker lost" if type(error).__name__ == "KilledWorker" else "failed"
-        write_outcome(work_dir, status, one_line(error, job))
+        lost = lost_worker(error)
+        write_outcome(work_dir, "worker lost" if lost else "failed", one_line(lost or error, job))
     else:
         write_outcome(work_dir, "ok", "")
         return 0
     return 1
+
+
+def lost_worker(error: BaseException | None) -> BaseException | None:
+    """The loss of a worker that an exception is, or came after: closing the cluster of a worker just lost may fail too."""
+    while error is not None and type(error).__name__ != "KilledWorker":
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def one_line(error: BaseException, job: Job, most_characters: int = 300) -> str:
