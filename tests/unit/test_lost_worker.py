@@ -16,11 +16,16 @@ def close() -> None:
     raise AssertionError("can only join a started process")
 
 
+def lose(error: BaseException) -> None:
+    with ExitStack() as stack:
+        stack.callback(close)
+        raise error
+
+
 def test_a_lost_worker_is_the_reason_though_closing_failed_after_it():
     first = killed()
-    with pytest.raises(AssertionError) as caught, ExitStack() as stack:
-        stack.callback(close)
-        raise first
+    with pytest.raises(AssertionError) as caught:
+        lose(first)
     assert lost_worker(caught.value) is first
 
 
