@@ -1,10 +1,8 @@
 """A capture's heap over time: bytes asked for and not given back, as memray's samples of every 10 ms saw them.
 
-Run as a program this module reads one capture and prints its line; memray's reader can crash on a damaged file, so that is
-done in a child process.
+Run as a program this module reads one capture and writes its line.
 """
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +13,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-ALL_SAMPLES = 10**9
-"""By default memray keeps every n-th of its samples, and the largest may be lost."""
+from somaray.allocations.child import ALL_SAMPLES, answer, read_in_child
+from somaray.errors import SomarayError
 
 MOST_POINTS = 600
 """Points of a line; of all samples between two of them the one with the largest heap is kept, so that no peak is lost."""
@@ -79,10 +77,12 @@ def heap_lines(capture_dir: str | Path, n_jobs: int = 2) -> pd.DataFrame:
 
 
 def _in_child(capture: Path) -> HeapLine | None:
-    command = [sys.executable, "-m", "somaray.allocations.heap_lines", str(capture)]
-    child = subprocess.run(command, capture_output=True, check=False)
-    return None if child.returncode else msgspec.msgpack.decode(child.stdout, type=HeapLine)
+    try:
+        output, _ = read_in_child(capture, ["somaray.allocations.heap_lines"])
+    except SomarayError:
+        return None
+    return msgspec.msgpack.decode(output, type=HeapLine)
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.msgpack.encode(read_heap_line(sys.argv[1])))
+    sys.exit(answer(read_heap_line, sys.argv[1]))

@@ -7,16 +7,16 @@ Run as a program this module is the child process that reads one capture.
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from somaray.allocations.child import ALL_PLACES, ALL_SAMPLES, answer, read_in_child
 from somaray.allocations.native_names import GROUPS, NativeName, name_stack
 from somaray.allocations.native_record import NativeAllocations, NativePlace, NativeProcess
-from somaray.allocations.read import ALL_PLACES, ALL_SAMPLES, read_in_child
 from somaray.allocations.summarise import capture_files, identity
 from somaray.errors import SomarayError
 from somaray.grouped import GroupBytes
@@ -178,15 +178,5 @@ def read_native(path: str) -> _Answer:
     return _Answer(total_bytes, heap_peak_bytes, tuple(places))
 
 
-def _main(arguments: Sequence[str]) -> int:
-    try:
-        answer = read_native(arguments[0])
-    except (OSError, ValueError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 1
-    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
+    sys.exit(answer(read_native, sys.argv[1]))

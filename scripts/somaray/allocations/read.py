@@ -4,9 +4,8 @@ memray's reader is native code that can crash on a damaged file, so it runs in a
 and what was resident (`residency`) are three children, side by side. Run as a program this module is one of the first two.
 """
 
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from somaray.allocations.charges import Charge, Charger, FrameTuple, add_up
+from somaray.allocations.child import ALL_PLACES, ALL_SAMPLES, answer, read_in_child
 from somaray.allocations.snapshots import pages_dir
 from somaray.errors import SomarayError
-
-ALL_SAMPLES = 10**9
-"""By default memray keeps every n-th of its samples of resident memory, and the one at the peak may be lost."""
-
-ALL_PLACES = 2**31 - 1
 
 Part = Literal["totals", "held", "resident"]
 
@@ -155,43 +150,6 @@ def _read_part(path: Path, part: Part) -> tuple[bytes, str]:
         return msgspec.msgpack.encode(reason), ""
 
 
-def read_in_child(path: Path, program: Sequence[str]) -> tuple[bytes, str]:
-    """Have a module of this package read a capture as a program, and give what it writes.
-
-    Parameters
-    ----------
-    program
-        Module and arguments before the capture's path.
-
-    Returns
-    -------
-    tuple
-        Its output, and where it stopped short of the file's end if it did, as it may where the process was killed.
-
-    Raises
-    ------
-    SomarayError
-        If the file is missing, empty, not a memray capture, or damaged.
-    """
-    if not path.is_file():
-        raise SomarayError(f"{path}: {'not a file' if path.exists() else 'no such file'}, expected a memray capture")
-    if path.stat().st_size == 0:
-        raise SomarayError(
-            f"{path}: empty; its process ended before memray wrote anything (aggregated captures do that)"
-        )
-    child = subprocess.run([sys.executable, "-m", *program, str(path)], capture_output=True, check=False)
-    complaints = [line for line in child.stderr.decode(errors="replace").splitlines() if line.strip()]
-    last = complaints[-1].removeprefix("Memray ERROR: ") if complaints else ""
-    if child.returncode < 0:
-        raise SomarayError(f"{path}: damaged; memray's reader crashed on it (signal {-child.returncode})")
-    if child.returncode:
-        raise SomarayError(f"{path}: not a memray capture that can be read: {last}")
-    # A file cut short ends inside a record; a record of no known type cannot come from that.
-    if any("Invalid record type" in line for line in complaints):
-        raise SomarayError(f"{path}: damaged; memray found a record of an unknown type in it")
-    return child.stdout, f"reading stopped early: {last}" if last.startswith("Failed to") else ""
-
-
 class _ByCharge:
     """Stands in for the resolver that `memray stats` asks for the module of each distinct call stack.
 
@@ -214,6 +172,7 @@ def _totals(path: str) -> Totals | None:
     try:
         statistics = compute_statistics(path, num_largest=ALL_PLACES)
     except NotImplementedError:
+        # memray's word for an aggregated capture, which has no totals.
         return None
     by_charge: Iterable[tuple[Any, int, int]] = statistics.top_modules_by_allocation_size
     charges = tuple(Charged(charge, size_bytes, count) for charge, count, size_bytes in by_charge)
@@ -251,15 +210,8 @@ def _held(path: str) -> Held:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    readers: Mapping[str, object] = {"totals": _totals, "held": _held}
     part, path = arguments
-    try:
-        answer = readers[part](path)  # type: ignore[operator]
-    except (OSError, ValueError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 1
-    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
-    return 0
+    return answer(_totals if part == "totals" else _held, path)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from somaray.allocations.charges import Charger, add_up
+from somaray.allocations.child import ALL_PLACES, ALL_SAMPLES, answer
 from somaray.allocations.intervals import Addresses, MappedRanges, intersection, overlap_bytes, union
-from somaray.allocations.read import ALL_PLACES, ALL_SAMPLES, Alive, Resident
+from somaray.allocations.read import Alive, Resident
 from somaray.allocations.snapshots import (
     ANONYMOUS,
     CAPTURE_WINDOW,
@@ -192,15 +192,5 @@ def _other(alive: _Blocks, resident_bytes: int, snapshot: Snapshot, first: Snaps
     return lines
 
 
-def _main(arguments: Sequence[str]) -> int:
-    try:
-        answer = resident_at_snapshot(Path(arguments[0]))
-    except (OSError, ValueError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 1
-    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
+    sys.exit(answer(lambda path: resident_at_snapshot(Path(path)), sys.argv[1]))
