@@ -41,8 +41,11 @@ def test_wanted_coordinates_are_kept_in_order_and_add_up(seed, lengths, n_genes)
         assert kept.add(batch, totals)
     found = list(kept)
     assert len(found) == len(batches)
-    for (rows, genes, values, first_row, cell_of, _), (cells, columns, kept_values) in zip(batches, found, strict=True):
+    for (rows, genes, values, first_row, cell_of, _), (stretch_cells, ends, columns, kept_values) in zip(
+        batches, found, strict=True
+    ):
         wanted = (cell_of[rows - first_row] >= 0) & (column_of[genes] >= 0)
+        cells = np.repeat(stretch_cells, np.diff(ends, prepend=0))
         np.testing.assert_array_equal(cells, (rows - first_row)[wanted])
         np.testing.assert_array_equal(columns, column_of[genes][wanted])
         np.testing.assert_array_equal(kept_values, values[wanted])
@@ -55,7 +58,7 @@ def test_columns_take_as_few_bytes_as_tell_them_apart(n_columns, n_bytes):
     kept = Kept(n_columns, np.float32)
     rows, _, values, *rest = coordinates(np.random.default_rng(0), 5, 4, 1)
     kept.add((rows, np.full(5, n_columns - 1), values, *rest), np.zeros(4))
-    ((_, columns, _),) = kept
+    ((_, _, columns, _),) = kept
     assert columns.itemsize == n_bytes
     assert set(columns) <= {n_columns - 1}
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from somaray.methods.onepass import kernels
+from somaray.methods.onepass.kept import Kept
 
 NO_LOOKUP = np.empty(0, dtype=np.int32)
 
@@ -57,11 +58,11 @@ def test_all_sums(drawn):
     assert kernels.add_totals(*arguments, totals)
     np.testing.assert_array_equal(totals, np.bincount(cell_of[rows - first][wanted], values[wanted], minlength=8))
 
-    kept = tuple(np.empty(len(rows), dtype=dtype) for dtype in (np.uint16, np.uint16, values.dtype))
+    packed = Kept(6, values.dtype.type)
     totals_again = np.zeros(8)
-    assert kernels.keep(*arguments, totals_again, *kept) == (True, wanted.sum())
+    assert packed.add(arguments, totals_again)
     np.testing.assert_array_equal(totals_again, totals)
-    kept = tuple(array[: wanted.sum()] for array in kept)
+    (kept,) = packed
 
     weights = np.linspace(0.1, 0.8, 8)
     sums = np.zeros((3, 6, 2))

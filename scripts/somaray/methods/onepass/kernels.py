@@ -4,6 +4,10 @@ All take one batch of coordinates: `rows` and `genes` are joinids (`int64`), `va
 `row - first_row` to a cell of the strip, -1 for a row that is not wanted. `column_of` maps a gene's joinid to a column of the
 sums, -1 for a gene that is not wanted; empty when columns are joinids. `batch_of` gives a cell's batch, -1 for none.
 
+Coordinates come in stretches of one row each, about a hundred long, one a tile the row crosses. What is the same all along a
+stretch is looked up once, and what is left are loops over slices that the compiler turns into vector instructions. Nothing
+depends on how long the stretches are: one value each is right, and slow.
+
 Whatever the batches' size, a column's sums are added up in the order in which its values lie in the array, so that they come
 out the same to the last bit. Duplicate coordinates count as values of their own, as they do in the matrix that `to_anndata`
 returns.
@@ -12,6 +16,8 @@ returns.
 import numba
 import numpy as np
 
+from somaray.methods.onepass.stretches import end_of_stretch, look_at, total_of
+
 LOG_TABLE_COUNTS = 32
 """Counts whose logarithm is looked up; larger ones, a few in a hundred, are worked out one by one."""
 
@@ -19,93 +25,101 @@ LOG_TABLE_COUNTS = 32
 @numba.njit(nogil=True, cache=True)
 def add_totals(rows, genes, values, first_row, cell_of, column_of, totals):
     """Add up each cell's counts; False if any value is negative, infinite or not a number."""
-    fine = True
-    row, cell, total = np.int64(-1), np.int64(-1), 0.0
-    for i in range(values.size):
-        if rows[i] != row:
-            # The sum of a row's stretch stays in a register: memory would make every addition wait for the last one.
-            if cell >= 0:
-                totals[cell] += total
-            row, total = rows[i], 0.0
-            cell = np.int64(cell_of[row - first_row])
-        if cell < 0 or (column_of.size and column_of[genes[i]] < 0):
-            continue
-        value = np.float64(values[i])
-        if not (value >= 0.0 and value < np.inf):
-            fine = False
-        total += value
-    if cell >= 0:
-        totals[cell] += total
+    fine, begin = True, 0
+    while begin < rows.size:
+        end = end_of_stretch(rows, begin)
+        cell = cell_of[rows[begin] - first_row]
+        if cell >= 0:
+            own = values[begin:end]
+            if column_of.size:
+                own = own[column_of[genes[begin:end]] >= 0]
+            sound, whole = look_at(own)
+            fine &= sound
+            totals[cell] += total_of(own, whole)
+        begin = end
     return fine
 
 
 @numba.njit(nogil=True, cache=True)
-def keep(rows, genes, values, first_row, cell_of, column_of, totals, cells, columns, kept):
-    """Add up each cell's counts, and keep the wanted coordinates in `cells`, `columns` and `kept`.
+def keep(
+    rows, genes, values, first_row, cell_of, column_of, totals, begin, cells, ends, columns, kept, n_stretches, n_kept
+):
+    """Add up each cell's counts, and keep the wanted coordinates from the `begin`-th on.
+
+    `columns` and `kept` take them, after the `n_kept` that are there; `cells` and `ends` take the cell of each stretch and
+    where it ends in `columns`, after the `n_stretches` that are there.
 
     Returns
     -------
-    Whether all values are finite and not negative, and how many coordinates are kept.
+    Whether all values are finite and not negative; where it stopped, before the end only where `cells` is full; and how many
+    stretches and coordinates are kept.
     """
-    fine, n_kept = True, 0
-    row, cell, total = np.int64(-1), np.int64(-1), 0.0
-    for i in range(values.size):
-        if rows[i] != row:
-            if cell >= 0:
-                totals[cell] += total
-            row, total = rows[i], 0.0
-            cell = np.int64(cell_of[row - first_row])
-        if cell < 0:
-            continue
-        column = genes[i]
-        if column_of.size:
-            column = np.int64(column_of[column])
-            if column < 0:
-                continue
-        value = np.float64(values[i])
-        if not (value >= 0.0 and value < np.inf):
-            fine = False
-        total += value
-        cells[n_kept] = cell
-        columns[n_kept] = column
-        kept[n_kept] = values[i]
-        n_kept += 1
-    if cell >= 0:
-        totals[cell] += total
-    return fine, n_kept
+    fine = True
+    while begin < rows.size and n_stretches < cells.size:
+        end = end_of_stretch(rows, begin)
+        cell = cell_of[rows[begin] - first_row]
+        if cell >= 0:
+            first = n_kept
+            if column_of.size:
+                for i in range(begin, end):
+                    column = column_of[genes[i]]
+                    columns[n_kept] = column
+                    kept[n_kept] = values[i]
+                    n_kept += column >= 0
+            else:
+                n_kept += end - begin
+                columns[first:n_kept] = genes[begin:end]
+                kept[first:n_kept] = values[begin:end]
+            own = kept[first:n_kept]
+            sound, whole = look_at(own)
+            fine &= sound
+            totals[cell] += total_of(own, whole)
+            cells[n_stretches] = cell
+            ends[n_stretches] = n_kept
+            n_stretches += 1
+        begin = end
+    return fine, begin, n_stretches, n_kept
 
 
 @numba.njit(nogil=True, cache=True)
-def add_shares(cells, columns, values, batch_of, weights, sums):
+def add_shares(cells, ends, columns, values, batch_of, weights, sums):
     """Add x/r and (x/r)² of kept coordinates to `sums[batch, column]`, with `weights` = 1/r a cell."""
-    for i in range(values.size):
-        cell = cells[i]
+    begin = 0
+    for stretch in range(cells.size):
+        cell, end = cells[stretch], ends[stretch]
         batch = batch_of[cell]
-        if batch < 0:
-            continue
-        share = values[i] * weights[cell]
-        sums[batch, columns[i], 0] += share
-        sums[batch, columns[i], 1] += share * share
+        if batch >= 0:
+            weight, own = weights[cell], sums[batch]
+            own_columns, own_values = columns[begin:end], values[begin:end]
+            for i in range(own_columns.size):
+                column, share = own_columns[i], own_values[i] * weight
+                own[column, 0] += share
+                own[column, 1] += share * share
+        begin = end
 
 
 @numba.njit(nogil=True, cache=True)
-def add_logs(cells, columns, values, batch_of, divisors, log_table, sums):
+def add_logs(cells, ends, columns, values, batch_of, divisors, log_table, sums):
     """Add z = log1p(x / divisor) and z² of kept coordinates to `sums[batch, column]`.
 
     Each is rounded to the type of `values` as Scanpy does. `log_table[cell, k]` holds log1p(k / divisors[cell]).
     """
-    for i in range(values.size):
-        cell = cells[i]
+    begin = 0
+    for stretch in range(cells.size):
+        cell, end = cells[stretch], ends[stretch]
         batch = batch_of[cell]
-        if batch < 0:
-            continue
-        value = values[i]
-        if value < LOG_TABLE_COUNTS and value == np.floor(value):
-            logarithm = log_table[cell, np.int64(value)]
-        else:
-            logarithm = np.log1p(value / divisors[cell])
-        sums[batch, columns[i], 0] += logarithm
-        sums[batch, columns[i], 1] += logarithm * logarithm
+        if batch >= 0:
+            divisor, logarithms, own = divisors[cell], log_table[cell], sums[batch]
+            own_columns, own_values = columns[begin:end], values[begin:end]
+            for i in range(own_columns.size):
+                column, value = own_columns[i], own_values[i]
+                if value < LOG_TABLE_COUNTS and value == np.floor(value):
+                    logarithm = logarithms[np.uint8(value)]
+                else:
+                    logarithm = np.log1p(value / divisor)
+                own[column, 0] += logarithm
+                own[column, 1] += logarithm * logarithm
+        begin = end
 
 
 @numba.njit(nogil=True, cache=True)
@@ -116,28 +130,23 @@ def add_counts(rows, genes, values, first_row, cell_of, column_of, batch_of, sum
     -------
     Whether all values are finite and not negative, and whether all are whole.
     """
-    fine, whole = True, True
-    row, batch = np.int64(-1), np.int64(-1)
-    for i in range(values.size):
-        if rows[i] != row:
-            row = rows[i]
-            cell = cell_of[row - first_row]
-            batch = np.int64(batch_of[cell]) if cell >= 0 else np.int64(-1)
-        if batch < 0:
-            continue
-        column = genes[i]
-        if column_of.size:
-            column = np.int64(column_of[column])
-            if column < 0:
-                continue
-        value = values[i]
-        if not (value >= 0.0 and value < np.inf):
-            fine = False
-        if value != np.floor(value):
-            whole = False
-        sums[batch, column, 0] += value
-        sums[batch, column, 1] += value * value
-    return fine, whole
+    all_sound, all_whole, begin = True, True, 0
+    while begin < rows.size:
+        end = end_of_stretch(rows, begin)
+        cell = cell_of[rows[begin] - first_row]
+        if cell >= 0 and batch_of[cell] >= 0:
+            own, own_genes, own_values = sums[batch_of[cell]], genes[begin:end], values[begin:end]
+            wanted = own_values[column_of[own_genes] >= 0] if column_of.size else own_values
+            sound, whole = look_at(wanted)
+            all_sound &= sound
+            all_whole &= whole
+            for i in range(own_genes.size):
+                column, value = np.int64(column_of[own_genes[i]]) if column_of.size else own_genes[i], own_values[i]
+                if column >= 0:
+                    own[column, 0] += value
+                    own[column, 1] += value * value
+        begin = end
+    return all_sound, all_whole
 
 
 @numba.njit(nogil=True, cache=True)
@@ -146,22 +155,20 @@ def add_clipped(rows, genes, values, first_row, cell_of, column_of, batch_of, ce
 
     Counting them keeps sums of whole numbers exact, so that genes that tie do so however their cells are split over tasks.
     """
-    row, batch = np.int64(-1), np.int64(-1)
-    for i in range(values.size):
-        if rows[i] != row:
-            row = rows[i]
-            cell = cell_of[row - first_row]
-            batch = np.int64(batch_of[cell]) if cell >= 0 else np.int64(-1)
-        if batch < 0:
-            continue
-        column = genes[i]
-        if column_of.size:
-            column = np.int64(column_of[column])
-            if column < 0:
-                continue
-        value = np.float64(values[i])
-        if value > ceilings[batch, column]:
-            sums[batch, column, 2] += 1.0
-        else:
-            sums[batch, column, 0] += value
-            sums[batch, column, 1] += value * value
+    begin = 0
+    while begin < rows.size:
+        end = end_of_stretch(rows, begin)
+        cell = cell_of[rows[begin] - first_row]
+        if cell >= 0 and batch_of[cell] >= 0:
+            own, own_ceilings = sums[batch_of[cell]], ceilings[batch_of[cell]]
+            for i in range(begin, end):
+                column = np.int64(column_of[genes[i]]) if column_of.size else genes[i]
+                if column < 0:
+                    continue
+                value = np.float64(values[i])
+                if value > own_ceilings[column]:
+                    own[column, 2] += 1.0
+                else:
+                    own[column, 0] += value
+                    own[column, 1] += value * value
+        begin = end

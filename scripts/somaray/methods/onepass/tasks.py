@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from somaray.methods.onepass import kernels
 from somaray.methods.onepass.compressed import JoinIds, Labels, split_into_strips
-from somaray.methods.onepass.kept import Kept
+from somaray.methods.onepass.kept import own_kept
 from somaray.methods.onepass.reading import Layer, open_layer, read_strip
 
 Quantity = Literal["totals", "shares", "logs", "counts", "clipped"]
@@ -139,7 +139,7 @@ def _add_totals(task: Task) -> Sums:
 def _add_normalised(task: Task) -> Sums:
     dtype = normalised_dtype(_stored_dtype(task))
     moments, found, fine = _zeros(task), [], True
-    kept = Kept(task.layer.n_columns, dtype)
+    kept = own_kept(task.layer.opening, task.layer.n_columns, dtype)
     for strip in _strips(task, dtype):
         # A cell's total must be known before its shares, so a strip's coordinates are kept until all have come.
         totals = np.zeros(strip.n_cells)
