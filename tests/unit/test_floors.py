@@ -16,10 +16,31 @@ PACKAGE = SCRIPTS / "somaray"
 FLOORS = (
     {"errors", "units", "bindings", "credentials"},
     {"registry", "matrix", "settings", "residency", "record_files", "grouped", "dask_work"},
-    {"validation", "config", "run_settings", "variants", "records", "fingerprints", "cluster", "cluster_elsewhere"},
-    {"datasets", "allocations", "provenance", "agreement", "console", "failures", "stages", "batch", "submission"},
+    {
+        "validation",
+        "config",
+        "run_settings",
+        "variants",
+        "config_files",
+        "records",
+        "fingerprints",
+        "cluster",
+        "cluster_elsewhere",
+    },
+    {
+        "datasets",
+        "allocations",
+        "provenance",
+        "agreement",
+        "console",
+        "failures",
+        "stages",
+        "batch",
+        "submission",
+        "plan",
+    },
     {"methods", "report"},
-    {"measure", "cli"},
+    {"measure", "cli", "commands"},
 )
 """From the ground up. A room may import rooms below it, and of its own floor those that do not import it in turn."""
 

@@ -1,0 +1,1 @@
+"""What a run will take, before it runs: a small model with constants fitted from finished runs."""
