@@ -45,7 +45,7 @@ rule write_tables:
     conda:
         "../envs/somaray.yaml"
     params:
-        fingerprint=stages.report_fingerprint("tables") + stages.report_fingerprint("processes"),
+        fingerprint=stages.tables_fingerprint(),
     script:
         "../scripts/write_tables.py"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from somaray.commands.plan import add_plan
 from somaray.errors import SomarayError
 from somaray.report.compare.command import add_compare
 
@@ -105,7 +106,13 @@ def _methods(arguments: argparse.Namespace) -> None:
         print(f"{name}: {method.summary} ({runs}; {', '.join(method.flavors)})")
 
 
-COMMANDS: tuple[Callable[[Any], None], ...] = (add_top_allocs, add_processes, add_compare, add_methods)
+COMMANDS: tuple[Callable[[Any], None], ...] = (
+    add_plan,
+    add_top_allocs,
+    add_processes,
+    add_compare,
+    add_methods,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

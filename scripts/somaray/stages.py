@@ -33,6 +33,9 @@ _DATASET_ENTRIES = {
 }
 
 
+CONSTANTS = PACKAGE_DIR / "plan" / "constants.json"
+
+
 def dataset_fingerprint(kind: str) -> str:
     """Fingerprint of what makes or locates a dataset of a kind."""
     return source_fingerprint(*_DATASET_ENTRIES[kind]) + version_fingerprint(STORE_PACKAGES)
@@ -93,6 +96,16 @@ def report_fingerprint(module: str, *files: Path) -> str:
     """Fingerprint of a module that renders, and of files beside the sources that it renders with."""
     texts = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16] if files else ""
     return source_fingerprint(f"somaray.report.{module}") + texts
+
+
+def tables_fingerprint() -> str:
+    """Fingerprint of what writes the tables of runs, agreement and processes, the plan's shipped constants among it."""
+    return report_fingerprint("tables", CONSTANTS) + report_fingerprint("processes")
+
+
+def recommend_fingerprint() -> str:
+    """Fingerprint of what recommends settings."""
+    return report_fingerprint("recommend", CONSTANTS) + report_fingerprint("recommend_document")
 
 
 def page_fingerprint() -> str:

@@ -31,15 +31,16 @@ def keep_last_variants(config: Mapping[str, Any], files: Sequence[str | Path]) -
     origins = Origins(files)
     for name, merged in variants.items():
         said = origins.values(("variants", name))
-        if len(said) > 1 and merged == reduce(_merge, said):
+        if len(said) > 1 and merged == reduce(merge_config, said):
             variants[name] = deepcopy(said[-1])
 
 
-def _merge(below: Any, above: Any) -> Any:
+def merge_config(below: Any, above: Any) -> Any:
+    """Lay one configuration over another as Snakemake does: mappings merge, everything else is replaced."""
     if not isinstance(above, Mapping):
         return above
     below = below if isinstance(below, Mapping) else {}
-    return {**below, **{key: _merge(below.get(key, {}), value) for key, value in above.items()}}
+    return {**below, **{key: merge_config(below.get(key, {}), value) for key, value in above.items()}}
 
 
 def read_variants(

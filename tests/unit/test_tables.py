@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from somaray.plan.constants import Prediction
 from somaray.report.rows import build_rows
 from somaray.report.tables import agreement_markdown, runs_csv, runs_markdown
 from somaray.report.verdict import failed, summary
@@ -83,11 +84,40 @@ def test_method_without_chunks_has_empty_settings() -> None:
     assert (row["chunk_size"], row["processes"], row["threads"], row["tile_threads"]) == ("", "", "", "")
 
 
-def test_runs_table_as_people_see_it() -> None:
+def planned(monkeypatch, prediction: Prediction | None) -> None:
+    """Let the plan say this of every run."""
+    monkeypatch.setattr("somaray.report.rows.predict", lambda work, constants: prediction)
+
+
+def test_what_was_predicted_stands_beside_what_was_measured(monkeypatch) -> None:
+    planned(monkeypatch, Prediction(peak_pss_bytes=600 * MIB, largest_worker_bytes=230 * MIB, seconds=12.34567891))
+    row = as_csv(rows_of())
+    assert row["predicted_peak_pss_bytes"] == str(600 * MIB)
+    assert row["predicted_largest_worker_bytes"] == str(230 * MIB)
+    assert row["predicted_seconds"] == "12.3457"
+    assert "| 500 MiB | 600 MiB | 220 MiB |" in runs_markdown(rows_of(), TIMINGS)
+
+
+def test_nothing_is_predicted_of_data_whose_non_zeros_nobody_knows() -> None:
+    rows = rows_of(manifests=[manifest(nnz=None)])
+    assert {as_csv(rows)[f"predicted_{name}"] for name in ("peak_pss_bytes", "largest_worker_bytes", "seconds")} == {""}
+    assert "| 500 MiB | – | 220 MiB |" in runs_markdown(rows, TIMINGS)
+
+
+def test_the_prediction_knows_nothing_of_the_run() -> None:
+    """It is what the shipped constants say of its settings, whatever was measured."""
+    first, other = (
+        rows_of(timings=[execution(seconds, 1, peak_pss_bytes=size)]) for seconds, size in ((1, 1), (99, 2**40))
+    )
+    assert first[0].prediction == other[0].prediction is not None
+
+
+def test_runs_table_as_people_see_it(monkeypatch) -> None:
+    planned(monkeypatch, None)
     text = runs_markdown(rows_of(), TIMINGS)
     assert "## heart\n\n1,000 cells, 50 genes, 12,345 non-zeros, layout census.\n" in text
     assert (
-        "| soma-dask | 100 | 2×1×1 | 11 (10–14) | 9 (8–12) | 91 | 500 MiB | 220 MiB | 24 GiB | 3 | ok | yes (1 of 1) |"
+        "| soma-dask | 100 | 2×1×1 | 11 (10–14) | 9 (8–12) | 91 | 500 MiB | – | 220 MiB | 24 GiB | 3 | ok | yes (1 of 1) |"
         in text
     )
     assert "- Host bench: Some CPU, 4 of 8 cores usable, 16 GiB of memory, Linux 6" in text

@@ -6,8 +6,14 @@ from statistics import median
 
 from somaray.allocations.foreign import ForeignRun
 from somaray.matrix import Run
-from somaray.records import Agreement, Allocations, Execution, Manifest, RunRecord
-from somaray.units import parse_parallelism
+from somaray.plan.constants import Prediction, predict, shipped_constants
+
+# Whoever has to do with rows finds the run of a record here too.
+from somaray.plan.finished import run_of as run_of
+from somaray.plan.finished import work_of_execution
+from somaray.plan.size import size_of
+from somaray.records import Agreement, Allocations, Execution, Manifest
+from somaray.registry import METHODS
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class RunRow:
     """A row of the table of runs; what `runs.csv` names its columns after, see `CSV_COLUMNS` in `tables`.
 
     `origin` is `measured`, or `imported` for a foreign record. `status` is `ok` or tells the first thing that went wrong.
+    `prediction` is what the plan's shipped constants say, None where they say nothing.
     """
 
     run: Run
@@ -59,18 +66,13 @@ class RunRow:
     genes_reference: int | None = None
     genes_in_common: int | None = None
     largest_difference: float | None = None
+    prediction: Prediction | None = None
 
     @property
     def cells_per_second(self) -> float | None:
         """Cells divided by the median of all phases' seconds."""
         seconds = self.wall_seconds.median
         return self.n_obs / seconds if self.n_obs and seconds else None
-
-
-def run_of(record: RunRecord) -> Run:
-    """The run a record belongs to."""
-    parallelism = None if record.parallelism is None else parse_parallelism(record.parallelism)
-    return Run(record.dataset, record.method, record.chunk_size, parallelism, record.variant)
 
 
 def build_rows(
@@ -141,7 +143,16 @@ def _measured_row(
         genes_reference=worst.genes_reference if worst else None,
         genes_in_common=worst.genes_in_common if worst else None,
         largest_difference=max((check.largest_difference or 0.0 for check in checks), default=None),
+        prediction=_predicted(manifest, capture),
     )
+
+
+def _predicted(manifest: Manifest, execution: Execution) -> Prediction | None:
+    """What the constants shipped say of a run: they know nothing of it, as the plan before it ran did not."""
+    size, method = size_of(manifest), METHODS.get(execution.method)
+    if size is None or method is None or execution.hvg.flavor not in method.flavors:
+        return None
+    return predict(work_of_execution(execution, size), shipped_constants())
 
 
 def _selected(agreement: Agreement) -> int | None:

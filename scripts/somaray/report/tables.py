@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from somaray.matrix import DEFAULT, WHOLE
+from somaray.matrix import DEFAULT, WHOLE, Run
 from somaray.records import Agreement, Execution
 from somaray.report.markdown import escape, image, table
 from somaray.report.measured_with import measured_with
@@ -63,6 +63,9 @@ CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
     "origin": lambda row: row.origin,
     "vfs_reads": lambda row: _whole(row.vfs_reads.median),
     "vfs_read_bytes": lambda row: _whole(row.vfs_read_bytes.median),
+    "predicted_peak_pss_bytes": lambda row: row.prediction and row.prediction.peak_pss_bytes,
+    "predicted_largest_worker_bytes": lambda row: row.prediction and row.prediction.largest_worker_bytes,
+    "predicted_seconds": lambda row: row.prediction and _exact(row.prediction.seconds),
 }
 """Columns of `runs.csv`, a contract: none is renamed or taken out. Go by names, not by order. An empty field is not known."""
 
@@ -87,7 +90,8 @@ def runs_markdown(rows: Sequence[RunRow], executions: Sequence[Execution], plots
         "# Runs\n",
         "Times and resident memory are those of unprofiled executions: the median of the replicates, with the smallest and"
         " largest. *Total* counts all phases from starting the Dask cluster to the table of genes, *HVG* the last phase alone."
-        " **Peak PSS is memory that was really there**, summed over all processes of the run. **Driver heap is what the driver"
+        " **Peak PSS is memory that was really there**, summed over all processes of the run; *predicted* is what the plan says"
+        " of it, by constants that know nothing of these runs. **Driver heap is what the driver"
         " had requested at once**, as memray sees it in a capture of its own; most of it may never have been touched. *TileDB"
         " read* is what TileDB asked of files or of S3, all processes and passes together, and in how many reads; on S3 small"
         " reads share a request.\n",
@@ -111,7 +115,16 @@ def _dataset_section(dataset: tuple[str, str], rows: list[RunRow], with_variants
     if origin == "imported":
         facts.append("one profiled run each, measured elsewhere by others")
     header = ["method", "chunk", "P×T×C", *(["variant"] if with_variants else [])]
-    header += ["total (s)", "HVG (s)", "cells/s", "peak PSS", "largest worker RSS", "driver heap", "reads a chunk"]
+    header += [
+        "total (s)",
+        "HVG (s)",
+        "cells/s",
+        "peak PSS",
+        "predicted",
+        "largest worker RSS",
+        "driver heap",
+        "reads a chunk",
+    ]
     counted = any(row.vfs_read_bytes.median is not None for row in rows)
     header += [*(["TileDB read (reads)"] if counted else []), "status", "agrees"]
     cells = [_cells(row, with_variants, counted) for row in rows]
@@ -123,12 +136,13 @@ def _cells(row: RunRow, with_variant: bool, counted: bool) -> list[str]:
     return [
         escape(row.run.method),
         NONE if row.run.chunk_size is None else format_count(row.run.chunk_size),
-        _layout(row),
+        layout_text(row.run),
         *([escape(row.run.variant)] if with_variant else []),
         _spread(row.wall_seconds),
         _spread(row.hvg_seconds),
         NONE if row.cells_per_second is None else f"{float(f'{row.cells_per_second:.3g}'):,.0f}",
         _bytes(row.peak_pss_bytes.median),
+        NONE if row.prediction is None else format_bytes(row.prediction.peak_pss_bytes),
         _bytes(row.largest_worker_rss_bytes.median),
         _bytes(row.driver_heap_peak_bytes),
         NONE if row.chunk_reads is None or not chunks else significant(row.chunk_reads / chunks, 2),
@@ -138,8 +152,9 @@ def _cells(row: RunRow, with_variant: bool, counted: bool) -> list[str]:
     ]
 
 
-def _layout(row: RunRow) -> str:
-    parallelism = row.run.parallelism
+def layout_text(run: Run) -> str:
+    """Write a run's parallelism as the tables do."""
+    parallelism = run.parallelism
     if parallelism is None:
         return NONE
     # Imported runs on files that are no SOMA have no TileDB threads.

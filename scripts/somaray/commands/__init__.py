@@ -1,0 +1,1 @@
+"""Subcommands of `somaray`, a module each."""
