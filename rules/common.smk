@@ -10,7 +10,7 @@ import msgspec
 from snakemake.exceptions import WorkflowError
 
 from somaray import stages
-from somaray.batch import current_job
+from somaray.batch import current_job, largest_node_mib
 from somaray.config import load_settings
 from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
@@ -20,7 +20,7 @@ from somaray.matrix import run_from_path
 from somaray.measure.reconsider import reconsidered
 from somaray.registry import METHODS
 from somaray.variants import keep_last_variants
-from somaray.submission import WHOLE_CORES, request_for
+from somaray.submission import RESOURCES, WHOLE_CORES, cores_of, planned_request
 
 # Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
 ALL_CORES = workflow.resource_settings.cores or 1
@@ -101,15 +101,32 @@ def whole_host(wildcards):
 
 def cores_for_run(wildcards):
     """Threads of a measured job: all there are on one machine, what the run can use where jobs are submitted."""
-    return request_for(run_of(wildcards), SETTINGS.limits).cores if submitted() else ALL_CORES
+    return cores_of(run_of(wildcards)) if submitted() else ALL_CORES
+
+
+def profile_default(name):
+    """What the profile's `default-resources` say of a resource, as text or number; None if they do not."""
+    default = (workflow.resource_settings.default_resources or {}).get(name)
+    return getattr(default, "raw", default)
 
 
 def requested(name):
-    """A resource of a measured job by its name. The one place that knows what to ask for: `somaray.submission`."""
-    return lambda wildcards: request_for(run_of(wildcards), SETTINGS.limits).resources()[name]
+    """A resource of a measured job by its name, as planned; the profile's where nothing is known.
+
+    The one place that knows what to ask for: `somaray.submission`. It is asked anew when the job is about to start, with its
+    dataset prepared.
+    """
+
+    def ask(wildcards):
+        most_mib = largest_node_mib(profile_default("slurm_partition")) if submitted() else None
+        asked = planned_request(SETTINGS, run_of(wildcards), "results", most_mib).resources().get(name)
+        if asked is None and str(profile_default(name)).isdecimal():
+            return int(profile_default(name))
+        return asked
+
+    return ask
 
 
-# Without a limit in the configuration a resource is left to the profile.
-REQUESTED = {name: requested(name) for name in request_for(SETTINGS.runs[0], SETTINGS.limits).resources()}
+REQUESTED = {name: requested(name) for name in RESOURCES}
 # How often this invocation has started the job; see somaray.measure.lost.
 REQUESTED["tries"] = lambda wildcards, attempt: attempt

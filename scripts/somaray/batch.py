@@ -6,12 +6,14 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 _NUMBER_VARIABLES = {"slurm": "SLURM_JOB_ID", "lsf": "LSB_JOBID", "pbs": "PBS_JOBID"}
 """Where a batch system leaves a job's number. Grid Engine's `JOB_ID` is too common a name to be trusted alone."""
 
 _ASK_SECONDS = 20.0
 _END_SECONDS = 120.0
+_LEAST_NODE_MIB = 512
 _ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED")
 
 
@@ -54,6 +56,21 @@ def parse_sacct(text: str) -> JobEnd | None:
     """Read `sacct --parsable2 --noheader --format=State,ExitCode`; a state may carry words such as `CANCELLED by 0`."""
     state, _, exit_code = text.strip().partition("\n")[0].partition("|")
     return JobEnd(state.split()[0], exit_code) if state and exit_code else None
+
+
+def parse_sinfo(text: str) -> int | None:
+    """Read `sinfo --noheader --format=%m`: MiB of the largest node. A site that did not tell Slurm has nodes of 1."""
+    sizes = [int(line.strip().rstrip("+")) for line in text.splitlines() if line.strip().rstrip("+").isdecimal()]
+    largest = max(sizes, default=0)
+    return largest if largest >= _LEAST_NODE_MIB else None
+
+
+@cache
+def largest_node_mib(partition: str | None = None) -> int | None:
+    """MiB of the largest node that Slurm has, in a partition if one is named; None where nobody tells."""
+    return parse_sinfo(
+        _said("sinfo", "--noheader", "--format=%m", *([f"--partition={partition}"] if partition else []))
+    )
 
 
 def ask(job: BatchJob) -> JobEnd | None:

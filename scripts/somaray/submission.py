@@ -1,11 +1,15 @@
 """What a run's job asks a scheduler for, and what of that is the run's own."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
-from somaray.config import AUTO_MEMORY_BYTES
+from somaray.config import AUTO_MEMORY_BYTES, Settings
 from somaray.matrix import Run
+from somaray.plan.constants import Prediction, constants_of
+from somaray.plan.planned import manifest_path, predict_run
+from somaray.plan.size import known_size
 from somaray.settings import Limits
 
 MIB = 2**20
@@ -24,6 +28,18 @@ WHOLE_CORES = 4
 """Cores of a run without chunks; a whole matrix is read by as many TileDB threads as there are cores."""
 
 
+MEMORY_ROOM = 1.5
+"""What a job asks for in units of its run's predicted peak: captures take more than timings, and a run that is ended for want
+of memory costs more than what lies idle beside it."""
+
+TIME_ROOM = 4
+"""Likewise of the predicted seconds, which were fitted on another machine than the one the job gets."""
+
+
+RESOURCES = ("mem_mb", "runtime")
+"""What a job asks for beside cores."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What a job asks for; None is left to the profile's `default-resources`."""
@@ -34,8 +50,8 @@ class Request:
 
     def resources(self) -> dict[str, int]:
         """As Snakemake names them; its `mem_mb` is what Slurm takes for MiB."""
-        named = {"mem_mb": self.memory_mib, "runtime": self.minutes}
-        return {name: value for name, value in named.items() if value is not None}
+        named = zip(RESOURCES, (self.memory_mib, self.minutes), strict=True)
+        return {name: value for name, value in named if value is not None}
 
 
 def cores_of(run: Run) -> int:
@@ -49,13 +65,40 @@ def cores_of(run: Run) -> int:
     return 1 + max(own.processes, 1) * max(own.threads, own.tile_threads)
 
 
-def request_for(run: Run, limits: Limits) -> Request:
-    """What the job of a run asks for: its cores, and the budgets of its execution with what stands beside."""
-    memory_mib = None
-    if limits.memory_bytes is not None and limits.memory_bytes != AUTO_MEMORY_BYTES:
-        memory_mib = -int(-limits.memory_bytes // (MIB * RUN_SHARE)) + BESIDE_MIB
-    minutes = None if limits.time_seconds is None else -int(-limits.time_seconds // 60) + BESIDE_MINUTES
+def request_for(run: Run, limits: Limits, prediction: Prediction | None = None, most_mib: int | None = None) -> Request:
+    """What the job of a run asks for: its cores, and memory and time of its execution with what stands beside.
+
+    Those are what is predicted, with room, and no more than the budgets allow; the budgets alone where nothing is predicted.
+
+    Parameters
+    ----------
+    most_mib
+        Memory of the largest node: a prediction that asks for more would have the job refused, not tried.
+    """
+    budget_bytes = None if limits.memory_bytes == AUTO_MEMORY_BYTES else limits.memory_bytes
+    predicted_bytes = None if prediction is None else prediction.peak_pss_bytes * MEMORY_ROOM
+    own_bytes = min((size for size in (budget_bytes, predicted_bytes) if size is not None), default=None)
+    memory_mib = None if own_bytes is None else -int(-own_bytes // (MIB * RUN_SHARE)) + BESIDE_MIB
+    if memory_mib is not None and most_mib is not None and own_bytes != budget_bytes:
+        memory_mib = min(memory_mib, most_mib)
+    predicted_seconds = None
+    if prediction is not None and prediction.seconds is not None:
+        predicted_seconds = prediction.seconds * TIME_ROOM
+    times = [time for time in (limits.time_seconds, predicted_seconds) if time is not None]
+    minutes = -int(-min(times) // 60) + BESIDE_MINUTES if times else None
     return Request(cores_of(run), memory_mib, minutes)
+
+
+def planned_request(settings: Settings, run: Run, results_dir: str | Path, most_mib: int | None = None) -> Request:
+    """What the job of a configuration's run asks for, by what is known of its dataset now; `most_mib` as for `request_for`.
+
+    It does not depend on runs that end meanwhile: the same before a job is submitted and inside it.
+    """
+    size = known_size(settings.catalogue[run.dataset], manifest_path(results_dir, run.dataset))
+    prediction = None
+    if size is not None:
+        prediction = predict_run(settings, run, size, constants_of(results_dir), cores_of(run))
+    return request_for(run, settings.limits, prediction, most_mib)
 
 
 def within_allocation(limits: Limits, allocated_mib: int | None) -> Limits:

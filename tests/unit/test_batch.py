@@ -2,7 +2,7 @@
 
 import pytest
 
-from somaray.batch import BatchJob, JobEnd, current_job, ended_by, parse_sacct, parse_scontrol
+from somaray.batch import BatchJob, JobEnd, current_job, ended_by, parse_sacct, parse_scontrol, parse_sinfo
 
 JOB = BatchJob("slurm", "12")
 
@@ -29,6 +29,14 @@ def test_words_of_scontrol_and_sacct() -> None:
     assert parse_scontrol("") is None
     assert parse_sacct("CANCELLED by 0|0:0\n") == JobEnd("CANCELLED", "0:0")
     assert parse_sacct("\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"),
+    [("257000\n", 257_000), ("64000\n515000+\n128000\n", 515_000), ("1\n", None), ("", None), ("N/A\n", None)],
+)
+def test_memory_of_the_largest_node(text, mib) -> None:
+    assert parse_sinfo(text) == mib
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,22 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from somaray.config import AUTO_MEMORY_BYTES
+from somaray.config import AUTO_MEMORY_BYTES, load_settings
 from somaray.matrix import Run
+from somaray.plan.constants import Prediction
+from somaray.record_files import write_record
 from somaray.settings import Limits
-from somaray.submission import BESIDE_MINUTES, WHOLE_CORES, cores_of, request_for, within_allocation
+from somaray.submission import (
+    BESIDE_MINUTES,
+    MEMORY_ROOM,
+    WHOLE_CORES,
+    cores_of,
+    planned_request,
+    request_for,
+    within_allocation,
+)
 from somaray.units import parse_parallelism
+from support.made_records import manifest
 
 MIB = 2**20
 
@@ -26,6 +37,61 @@ def run(parallelism: str | None) -> Run:
 )
 def test_cores_are_the_drivers_and_the_busier_threads_of_each_process(parallelism, cores) -> None:
     assert cores_of(run(parallelism)) == cores
+
+
+def prediction(peak_mib: int, seconds: float | None) -> Prediction:
+    return Prediction(peak_pss_bytes=peak_mib * MIB, largest_worker_bytes=None, seconds=seconds)
+
+
+def test_a_job_asks_for_what_is_planned_with_room_and_never_for_more_than_the_budget() -> None:
+    planned = prediction(3000, 60.0)
+    room = {"mem_mb": 5000 + 1024, "runtime": 4 + BESIDE_MINUTES}
+    assert request_for(run("1x1x1"), Limits(), planned).resources() == room
+    assert request_for(run("1x1x1"), Limits(memory_bytes=AUTO_MEMORY_BYTES), planned).resources() == room
+    wide = Limits(memory_bytes=9000 * MIB, time_seconds=3600.0)
+    assert request_for(run("1x1x1"), wide, planned).resources() == room
+    tight = Limits(memory_bytes=1800 * MIB, time_seconds=120.0)
+    assert request_for(run("1x1x1"), tight, planned).resources() == {"mem_mb": 3024, "runtime": 2 + BESIDE_MINUTES}
+    # Nothing is known of the time of data read over the net.
+    assert "runtime" not in request_for(run("1x1x1"), Limits(), prediction(3000, None)).resources()
+
+
+def test_what_no_node_has_is_not_asked_for_by_a_prediction() -> None:
+    """Slurm would refuse the job; so it is tried on the largest node. A budget is the user's own word."""
+    planned = prediction(30_000, 60.0)
+    assert request_for(run("1x1x1"), Limits(), planned, most_mib=16_000).memory_mib == 16_000
+    budget = Limits(memory_bytes=18_000 * MIB)
+    assert request_for(run("1x1x1"), budget, planned, most_mib=16_000).memory_mib == 20_000 + 1024
+    assert request_for(run("1x1x1"), Limits(), prediction(3000, 1.0), most_mib=16_000).memory_mib == 5000 + 1024
+
+
+@given(st.integers(1, 10**6))
+def test_a_run_as_planned_ends_within_its_job(peak_mib) -> None:
+    allocated_mib = request_for(run("1x1x1"), Limits(), prediction(peak_mib, 1.0)).memory_mib
+    own_bytes = within_allocation(Limits(memory_bytes=AUTO_MEMORY_BYTES), allocated_mib).memory_bytes
+    assert own_bytes >= MEMORY_ROOM * peak_mib * MIB
+
+
+def test_the_request_follows_the_manifest_once_it_is_there(tmp_path) -> None:
+    """Nothing is asked for a dataset of unknown size; nothing else that may change meanwhile counts."""
+    (tmp_path / "store").mkdir()
+    settings = load_settings(
+        {
+            "catalogue": {"heart": {"kind": "soma", "uri": str(tmp_path / "store")}},
+            "datasets": ["heart"],
+            "methods": ["soma-dask"],
+            "chunk_sizes": [100],
+            "parallelism": ["2x1x1"],
+        }
+    )
+    (own,) = settings.runs
+    assert planned_request(settings, own, tmp_path).resources() == {}
+    write_record(tmp_path / "datasets/heart/manifest.json", manifest())
+    small = planned_request(settings, own, tmp_path)
+    write_record(tmp_path / "datasets/heart/manifest.json", manifest(n_obs=100, nnz=10**9))
+    large = planned_request(settings, own, tmp_path)
+    assert 1024 < small.memory_mib < large.memory_mib
+    assert BESIDE_MINUTES < small.minutes < large.minutes
 
 
 def test_without_limits_the_profile_decides() -> None:
