@@ -25,6 +25,7 @@ rule all:
         "results/tables/runs.csv",
         "results/tables/agreement.md",
         "results/tables/processes.md",
+        "results/tables/recommend.md",
         "results/allocations.md",
         "results/findings.md",
         "results/report.html",

@@ -50,6 +50,28 @@ rule write_tables:
         "../scripts/write_tables.py"
 
 
+rule write_recommend:
+    input:
+        **RECORDS,
+        imported=SETTINGS.imported,
+    output:
+        report(
+            "results/tables/recommend.md",
+            caption="../report/recommend.rst",
+            category="Tables",
+            labels={"table": "recommended settings"},
+        ),
+    log:
+        "results/logs/recommend.log",
+    localrule: True
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.recommend_fingerprint(),
+    script:
+        "../scripts/write_recommend.py"
+
+
 rule write_allocations_document:
     input:
         **RECORDS,
@@ -179,6 +201,7 @@ rule verdict:
         # Last, so that a failed run never keeps the tables from being written.
         tables=[
             "results/tables/runs.md",
+            "results/tables/recommend.md",
             "results/allocations.md",
             "results/findings.md",
             "results/report.html",

@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from somaray.commands.plan import add_plan
+from somaray.commands.recommend import add_recommend
 from somaray.errors import SomarayError
 from somaray.report.compare.command import add_compare
 
@@ -108,6 +109,7 @@ def _methods(arguments: argparse.Namespace) -> None:
 
 COMMANDS: tuple[Callable[[Any], None], ...] = (
     add_plan,
+    add_recommend,
     add_top_allocs,
     add_processes,
     add_compare,

@@ -92,6 +92,19 @@ class Checkout:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def somaray(self, *arguments: str) -> str:
+        """What the command says in this folder."""
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys; from somaray.cli import main; sys.exit(main())", *arguments],
+            cwd=self.folder,
+            env={**self.environment(), "PYTHONPATH": str(self.folder / "scripts")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start snakemake as a session of its own, to be killed by the test."""
         return subprocess.Popen(

@@ -11,6 +11,7 @@ from support.workflow import TINY, Checkout
 
 TABLES = {
     "write_tables",
+    "write_recommend",
     "write_allocations_document",
     "write_findings",
     "verdict",
@@ -49,6 +50,28 @@ def edit(checkout: Checkout, file: str, old: str, new: str) -> None:
 
 def test_nothing_changed_nothing_runs(checkout) -> None:
     assert checkout.planned() == []
+
+
+def test_constants_of_this_host_and_what_is_recommended_run_nothing(checkout) -> None:
+    """From finished runs: the plan's own constants, which change what jobs ask for, and settings to copy."""
+    before = checkout.somaray("plan")
+    assert "## tiny\n\n240 cells, 120 genes, " in before
+    assert "Constants: those shipped, fitted from " in before
+    after = checkout.somaray("plan", "--fit")
+    assert ": in-memory from 1 run, soma-dask from 2 runs; those shipped for " in after
+    assert checkout.planned() == []
+
+    written = (checkout.folder / "results/tables/recommend.md").read_text()
+    rows = list(csv.DictReader((checkout.folder / "results/tables/runs.csv").open()))
+    fastest = min(rows, key=lambda row: float(row["wall_seconds"]))
+    assert f"| 8 GiB | {fastest['method']} | [" in written
+    assert all(int(row["predicted_peak_pss_bytes"]) > 0 and float(row["predicted_seconds"]) > 0 for row in rows)
+    printed = checkout.somaray("recommend", "--memory", "8GiB")
+    assert f"| 8 GiB | {fastest['method']} | " in printed
+    assert "16 GiB" not in printed
+    # The code of what is recommended is the same in both.
+    block = printed.partition("```python\n")[2].partition("```")[0]
+    assert block in written
 
 
 def test_a_variant_runs_its_runs_and_none_other(checkout) -> None:

@@ -13,6 +13,7 @@ from somaray.units import format_bytes, significant
 
 FILES = (
     ("report.html", "everything on one page, to open in a browser"),
+    ("tables/recommend.md", "the fastest setting in 8, 16, 32 and 64 GiB, with the lines to copy"),
     ("findings.md", "what the records say that is worth a sentence, with what to do about it"),
     ("tables/runs.md", "a row a run: times, resident memory, heap, status, agreement"),
     ("tables/runs.csv", "the same as plain numbers"),

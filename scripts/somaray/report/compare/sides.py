@@ -70,7 +70,7 @@ def read_sides(a: str | Path, b: str | Path) -> tuple[Side, Side]:
         results = [read_results(path) for path in paths]
         match = " and ".join(dict.fromkeys(each.run.path for each in results))
         return Side(str(a), {match: results[0]}), Side(str(b), {match: results[1]})
-    sides = _results_directory(paths[0]), _results_directory(paths[1])
+    sides = read_directory(paths[0]), read_directory(paths[1])
     if not sides[0].runs.keys() & sides[1].runs.keys():
         known = ["; ".join(sorted(side.runs)[:3]) for side in sides]
         raise SomarayError(
@@ -80,7 +80,14 @@ def read_sides(a: str | Path, b: str | Path) -> tuple[Side, Side]:
     return sides
 
 
-def _results_directory(path: Path) -> Side:
+def read_directory(path: Path) -> Side:
+    """Read the runs of a results directory: those in its tables, or all where there are none.
+
+    Raises
+    ------
+    SomarayError
+        If there is no run, or a record cannot be read.
+    """
     runs_dir = path / "hvg" if (path / "hvg").is_dir() else path
     folders = [record.parent for record in runs_dir.glob(f"*/*/*/{CAPTURE}")]
     if not folders:

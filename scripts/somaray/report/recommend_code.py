@@ -1,0 +1,220 @@
+"""Python that does what a run did, to copy: the cluster, the reading, and Scanpy's calls, as the methods have them."""
+
+from pprint import pformat
+from typing import Any
+
+import msgspec
+
+from somaray.cluster import library_thread_environment
+from somaray.matrix import Run
+from somaray.records import Execution, Manifest
+from somaray.registry import METHODS
+from somaray.settings import DaskSettings, HvgSettings
+
+_WIDTH = 100
+
+
+def code_of(run: Run, manifest: Manifest, like: Execution, exported: str | None = None) -> str:
+    """Write a program that picks genes as a run does, the table of genes in `genes`.
+
+    Parameters
+    ----------
+    like
+        An execution with the run's HVG, TileDB and other settings.
+    exported
+        AnnData file of the dataset, for a method that reads one.
+    """
+    body = _METHODS[run.method](run, manifest, like, exported)
+    environment = {**library_thread_environment(like.dask), **_own_environment(like)}
+    lines = ["import os", "", "# Before any library is loaded; Dask's workers inherit it."]
+    lines += _assigned("os.environ.update(", environment, ")")
+    lines += ["", *_imports(run), ""]
+    if run.parallelism is None:
+        return "\n".join([*lines, *body]) + "\n"
+    lines += ['if __name__ == "__main__":', *_indented(_cluster(run, like.dask))]
+    return "\n".join([*lines, *_indented(_indented(body))]) + "\n"
+
+
+def _own_environment(like: Execution) -> dict[str, str]:
+    threads = library_thread_environment(like.dask)
+    return {name: value for name, value in like.environment.items() if name not in threads}
+
+
+def _imports(run: Run) -> list[str]:
+    lines = {
+        "soma-dask": ["import scanpy as sc", "import tiledbsoma"],
+        "in-memory": ["import scanpy as sc", "import tiledbsoma"],
+        "one-pass": [
+            "from contextlib import nullcontext",
+            "",
+            "from somaray.datasets.store import Source",
+            "from somaray.matrix import run_from_path",
+            "from somaray.methods.one_pass import compute_hvg",
+            "from somaray.settings import HvgSettings",
+        ],
+        "census": ["import tiledbsoma", "from cellxgene_census.experimental.pp import highly_variable_genes"],
+        "h5ad-dask": [
+            "import anndata",
+            "import h5py",
+            "import scanpy as sc",
+            "from anndata.experimental import read_elem_lazy",
+        ],
+        "zarr-dask": [
+            "import anndata",
+            "import scanpy as sc",
+            "import zarr",
+            "from anndata.experimental import read_elem_lazy",
+        ],
+    }[run.method]
+    return lines if run.parallelism is None else [*lines, "from dask.distributed import Client, LocalCluster"]
+
+
+def _cluster(run: Run, dask: DaskSettings) -> list[str]:
+    assert run.parallelism is not None
+    layout = run.parallelism
+    arguments = [
+        f"n_workers={max(layout.processes, 1)}",
+        f"threads_per_worker={layout.threads}",
+        f"processes={layout.processes > 0}",
+        f"memory_limit={'auto' if dask.memory_management else None!r}",
+    ]
+    return [
+        f"cluster = LocalCluster({', '.join(arguments)})",
+        "with cluster, Client(cluster) as client:",
+    ]
+
+
+def _soma(run: Run, manifest: Manifest, like: Execution, inside: list[str]) -> list[str]:
+    """Lines that open an experiment and query it, with `inside` done meanwhile."""
+    return [
+        *_assigned("context = tiledbsoma.SOMATileDBContext(tiledb_config=", _tiledb(run, manifest, like), ")"),
+        f"with tiledbsoma.Experiment.open({manifest.uri!r}, context=context) as exp:",
+        "    query = exp.axis_query(",
+        f"        {manifest.measurement!r},",
+        f"        obs_query=tiledbsoma.AxisQuery(value_filter={manifest.obs_filter!r}),",
+        f"        var_query=tiledbsoma.AxisQuery(value_filter={manifest.var_filter!r}),",
+        "    )",
+        *_indented(inside),
+    ]
+
+
+def _tiledb(run: Run, manifest: Manifest, like: Execution) -> dict[str, str]:
+    config = {**manifest.tiledb, **like.tiledb}
+    if run.parallelism is not None:
+        threads = str(run.parallelism.tile_threads)
+        config |= {"sm.io_concurrency_level": threads, "sm.compute_concurrency_level": threads}
+    return config
+
+
+def _to_anndata(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
+    lines = ["adata = query.to_anndata(", f"    {manifest.layer!r},"]
+    lines += [f"    obs_id_name={manifest.obs_id!r},", f"    var_id_name={manifest.var_id!r},"]
+    columns = _columns(manifest, like)
+    if columns:
+        lines += [f"    column_names={columns!r},"]
+    if run.chunk_size is not None:
+        lines += [f'    dask={{"chunk_size": {run.chunk_size}}},']
+    return _soma(run, manifest, like, [*lines, ")", *_scanpy(like.hvg)])
+
+
+def _columns(manifest: Manifest, like: Execution) -> dict[str, list[str]]:
+    """What `Source.column_names` makes of the settings, of an axis that is not read whole."""
+    named = {
+        "obs": (like.obs_columns, (manifest.obs_id, like.hvg.batch_key)),
+        "var": (like.var_columns, (manifest.var_id,)),
+    }
+    return {
+        axis: list(dict.fromkeys([*(name for name in needed if name is not None), *chosen]))
+        for axis, (chosen, needed) in named.items()
+        if chosen is not None
+    }
+
+
+def _scanpy(hvg: HvgSettings) -> list[str]:
+    lines = []
+    if not hvg.flavor.startswith("seurat_v3"):
+        target = "" if hvg.target_sum is None else f", target_sum={hvg.target_sum!r}"
+        lines += [f"sc.pp.normalize_total(adata{target})", "sc.pp.log1p(adata)"]
+    arguments = ", ".join(f"{name}={value!r}" for name, value in _changed(hvg).items() if name != "target_sum")
+    return [*lines, f"genes = sc.pp.highly_variable_genes(adata, inplace=False, {arguments})"]
+
+
+def _changed(hvg: HvgSettings) -> dict[str, Any]:
+    """The flavour, and what is not as by default, which is Scanpy's own."""
+    usual = msgspec.structs.asdict(HvgSettings())
+    return {
+        name: value for name, value in msgspec.structs.asdict(hvg).items() if name == "flavor" or value != usual[name]
+    }
+
+
+def _one_pass(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
+    fields = {
+        name: getattr(manifest, name)
+        for name in (
+            "uri",
+            "measurement",
+            "layer",
+            "obs_filter",
+            "var_filter",
+            "obs_id",
+            "var_id",
+            "n_obs",
+            "n_vars",
+        )
+    }
+    arguments = ", ".join(f"{name}={value!r}" for name, value in _changed(like.hvg).items())
+    return [
+        *_assigned("source = Source(**", {**fields, "tiledb": _tiledb(run, manifest, like)}, ")"),
+        f"run = run_from_path({run.path!r})",
+        f"hvg = HvgSettings({arguments})",
+        "genes = compute_hvg(source, run, hvg, client, lambda name: nullcontext())",
+    ]
+
+
+def _census(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
+    hvg = like.hvg
+    arguments = f"n_top_genes={hvg.n_top_genes}, layer={manifest.layer!r}, flavor={hvg.flavor!r}, span={hvg.span!r}"
+    inside = [f"genes = highly_variable_genes(query, {arguments}, batch_key={hvg.batch_key!r})"]
+    if manifest.var_id != "soma_joinid":
+        inside += [
+            "# It names genes by joinid.",
+            f"var = query.var(column_names=['soma_joinid', {manifest.var_id!r}]).concat().to_pandas()",
+            f"genes.index = var.set_index('soma_joinid')[{manifest.var_id!r}].loc[genes.index]",
+        ]
+    return _soma(run, manifest, like, inside)
+
+
+def _file(run: Run, manifest: Manifest, like: Execution, exported: str | None) -> list[str]:
+    h5ad = METHODS[run.method].export == "h5ad"
+    opened = f"h5py.File({exported!r}, 'r')" if h5ad else f"zarr.open_consolidated({exported!r}, mode='r')"
+    return [
+        f"file = {opened}",
+        "adata = anndata.AnnData(",
+        f'    X=read_elem_lazy(file["X"], chunks=({run.chunk_size}, -1)),',
+        '    obs=anndata.io.read_elem(file["obs"]),',
+        '    var=anndata.io.read_elem(file["var"]),',
+        ")",
+        *_scanpy(like.hvg),
+    ]
+
+
+_METHODS = {
+    "soma-dask": _to_anndata,
+    "in-memory": _to_anndata,
+    "one-pass": _one_pass,
+    "census": _census,
+    "h5ad-dask": _file,
+    "zarr-dask": _file,
+}
+
+
+def _assigned(before: str, value: dict[str, Any], after: str) -> list[str]:
+    """A call with a mapping for its argument, over as many lines as it takes."""
+    lines = pformat(value, width=_WIDTH, sort_dicts=False).splitlines()
+    lines[0] = before + lines[0]
+    lines[-1] += after
+    return [lines[0], *(" " * len(before) + line for line in lines[1:])]
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" if line else "" for line in lines]
