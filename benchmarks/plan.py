@@ -1,12 +1,14 @@
 """The plan against measurements: on datasets that differ in cells, genes, non-zeros and columns of obs, by every method.
 
-    uv run benchmarks/plan.py                          # measures some fifty runs, about 15 minutes on two cores
+    uv run benchmarks/plan.py                          # measures 80 runs, about 15 minutes on two idle cores
     uv run benchmarks/plan.py --keep DIR               # keeps datasets and records: the next time only fits
+    uv run benchmarks/plan.py --keep DIR --repeats 3   # measures what is missing of three executions a run
     uv run benchmarks/plan.py --keep DIR --write       # ships the fit as the defaults
 
 Each execution is unprofiled, in a process tree of its own. Two tables are printed: what the constants fitted from all runs say
 of those same runs, and what constants fitted without a dataset say of it, for each dataset in turn; the second is the claim.
-Memory hardly depends on what else the machine does; seconds do.
+Of several executions of a run the largest memory and the least time count. Memory hardly depends on what else the machine does;
+seconds do.
 """
 
 import argparse

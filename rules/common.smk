@@ -18,6 +18,7 @@ from somaray.failures import failures
 from somaray.report.figures.names import HEAT_MAPS, figure_files, matrix_figures, run_figures
 from somaray.matrix import run_from_path
 from somaray.measure.reconsider import reconsidered
+from somaray.plan.constants import constants_of
 from somaray.registry import METHODS
 from somaray.variants import keep_last_variants
 from somaray.submission import RESOURCES, WHOLE_CORES, cores_of, planned_request
@@ -38,6 +39,8 @@ try:
     keep_last_variants(config, config_files())
     SETTINGS = load_settings(config, config_files())
     check_datasets(SETTINGS, config_files())
+    # What jobs ask for follows from them; a file that is of no use is told now.
+    constants_of("results")
 except SomarayError as error:
     raise WorkflowError(str(error)) from None
 

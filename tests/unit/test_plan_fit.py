@@ -109,6 +109,13 @@ def test_a_case_is_the_largest_memory_and_the_least_time_of_good_timings() -> No
     assert (case.work.size, case.work.cores, case.work.processes) == (size_of(own), 4, 2)
 
 
+def test_time_over_the_net_tells_nothing_of_a_processor() -> None:
+    remote = size_of(manifest(uri="s3://bucket/x"))
+    soma, file = cases_of([execution(10.0, 1), execution(10.0, 1, method="zarr-dask")], {"heart": remote})
+    assert set(soma.measured) == {PEAK, WORKER}
+    assert set(file.measured) == {PEAK, WORKER, SECONDS}
+
+
 def results(folder: Path, host: str) -> Path:
     write_record(folder / "datasets/heart/manifest.json", manifest())
     provenance = PROVENANCE.__class__(

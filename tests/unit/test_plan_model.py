@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from somaray.errors import SomarayError
 from somaray.matrix import Run, run_from_path
 from somaray.plan.constants import Constants, Fitted, constants_of, figure_of, predict, shipped_constants
 from somaray.plan.size import Size
@@ -176,6 +178,13 @@ def test_a_run_that_took_more_than_the_machine_had_is_foreseen() -> None:
 
 def test_own_constants_are_used_where_they_are(tmp_path) -> None:
     assert constants_of(tmp_path) is shipped_constants()
-    own = constants(peak_pss_bytes={"driver": 1.0})
+    own = msgspec.structs.replace(shipped_constants(), own_runs=True)
     write_record(tmp_path / "plan/constants.json", own)
     assert constants_of(tmp_path) == own
+
+
+def test_constants_of_another_model_are_told_and_not_used(tmp_path) -> None:
+    """A term that they do not know would cost nothing."""
+    write_record(tmp_path / "plan/constants.json", constants(peak_pss_bytes={"driver": 1.0}))
+    with pytest.raises(SomarayError, match=r"plan/constants.json: constants of another version's model: .* --fit"):
+        constants_of(tmp_path)

@@ -12,7 +12,7 @@ from somaray.plan.size import size_of
 from somaray.records import write_record
 from somaray.report.gathered import Gathered
 from somaray.report.gathered_results import gather_results
-from somaray.report.recommend import CHUNK_SIZES, never_run, recommend
+from somaray.report.recommend import CHUNK_SIZES, most_like, never_run, recommend
 from somaray.report.recommend_document import NOTHING, recommend_markdown
 from somaray.units import Parallelism
 from support.made_records import MIB, agreement, allocations, execution, manifest, process
@@ -91,6 +91,27 @@ def test_a_setting_that_failed_is_not_recommended_anew() -> None:
     assert Parallelism(4, 1, 1) in layouts
     assert all(layout.dask_threads <= 4 for layout in layouts)
     assert {run.chunk_size for run, _ in tried} == {1000}
+
+
+def test_settings_are_those_of_the_run_most_like_it() -> None:
+    """The run's own, else its method's and variant's, else those of another method; never of another dataset."""
+    own, small, other, elsewhere = (
+        execution(1.0, 1, tiledb={"who": "own"}),
+        execution(1.0, 1, tiledb={"who": "small"}, variant="small"),
+        execution(1.0, 1, tiledb={"who": "other"}, method="one-pass"),
+        execution(1.0, 1, tiledb={"who": "elsewhere"}, dataset="lung"),
+    )
+    known = (elsewhere, other, small, own)
+    layout = Parallelism(2, 1, 1)
+    for run, who in (
+        (Run("heart", "soma-dask", 100, layout), "own"),
+        (Run("heart", "soma-dask", 100, layout, "small"), "small"),
+        (Run("heart", "soma-dask", 999, layout), "own"),
+        (Run("heart", "one-pass", 999, layout), "other"),
+        (Run("lung", "soma-dask", 100, layout), "elsewhere"),
+    ):
+        assert most_like(run, known).tiledb == {"who": who}
+    assert most_like(Run("heart", "in-memory"), (elsewhere, small, other)).tiledb == {"who": "other"}
 
 
 def test_usual_chunk_sizes_below_the_cells_are_looked_at() -> None:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from somaray.errors import SomarayError
 from somaray.plan.work import FIGURES, PEAK, SECONDS, WORKER, Work, quantities
 from somaray.record_files import Record, read_record
 from somaray.records import Provenance
-from somaray.registry import METHODS
 from somaray.settings import Part
 
 SHIPPED = Path(__file__).with_name("constants.json")
@@ -63,10 +63,25 @@ def constants_of(results_dir: str | Path) -> Constants:
     Raises
     ------
     SomarayError
-        If its own cannot be read.
+        If its own cannot be read, or were fitted to another model than this version's.
     """
     own = Path(results_dir) / OWN
-    return read_record(own, Constants) if own.is_file() else shipped_constants()
+    if not own.is_file():
+        return shipped_constants()
+    constants = read_record(own, Constants)
+    if _names(constants) != _names(shipped_constants()):
+        raise SomarayError(
+            f"{own}: constants of another version's model: expected those of this one; run `somaray plan --fit` again, or "
+            "delete the file to use those shipped"
+        )
+    return constants
+
+
+def _names(constants: Constants) -> dict[str, dict[str, set[str]]]:
+    return {
+        method: {figure: set(fitted.terms) for figure, fitted in figures.items()}
+        for method, figures in constants.methods.items()
+    }
 
 
 def figure_of(work: Work, fitted: Fitted, figure: str) -> float | None:
@@ -96,5 +111,5 @@ def predict(work: Work, constants: Constants) -> Prediction | None:
     return Prediction(
         peak_pss_bytes=round(peak),
         largest_worker_bytes=None if worker is None else round(worker),
-        seconds=None if work.size.remote and METHODS[work.method].export is None else seconds,
+        seconds=None if work.reads_over_the_net else seconds,
     )

@@ -48,10 +48,10 @@ def cases_of(executions: Iterable[Execution], sizes: Mapping[str, Size | None]) 
         size = sizes.get(execution.dataset)
         if size is not None and execution.status == "ok" and execution.profile is None:
             found.setdefault((run_of(execution), work_of_execution(execution, size)), []).append(execution)
-    return [Case(run.dataset, work, _measured(group)) for (run, work), group in found.items()]
+    return [Case(run.dataset, work, _measured(work, group)) for (run, work), group in found.items()]
 
 
-def _measured(group: list[Execution]) -> dict[str, float]:
+def _measured(work: Work, group: list[Execution]) -> dict[str, float]:
     peaks = [done.peak_pss_bytes for done in group if done.peak_pss_bytes]
     workers = [own.peak_rss_bytes for done in group for own in done.processes if own.role == "worker"]
     seconds = [done.wall_seconds for done in group if done.wall_seconds]
@@ -60,6 +60,6 @@ def _measured(group: list[Execution]) -> dict[str, float]:
         measured[PEAK] = max(peaks)
     if workers:
         measured[WORKER] = max(workers)
-    if seconds:
+    if seconds and not work.reads_over_the_net:
         measured[SECONDS] = min(seconds)
     return measured

@@ -28,6 +28,8 @@ from somaray.records import Execution, Manifest, Provenance, read_record
 
 QUANTILE = 0.9
 COVERED = 0.98
+"""Shares of runs that shall stay below what is predicted: of those fitted to, and of those left out."""
+
 PRICE = 0.3
 PRICE_OF_ALL = 0.15
 """In units of a run's loss. All are moved together more cheaply: what takes more of one thing mostly takes more of the others,

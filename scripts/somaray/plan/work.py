@@ -78,6 +78,11 @@ class Work:
     cores: int
 
     @property
+    def reads_over_the_net(self) -> bool:
+        """Whether seconds depend on a connection that no constant knows; exported files are local."""
+        return self.size.remote and METHODS[self.method].export is None
+
+    @property
     def busy(self) -> int:
         """Dask threads that have a core to themselves."""
         return min(self.all_threads, self.cores)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from somaray.matrix import Run
 from somaray.plan.constants import Constants, Prediction, predict, shipped_constants
-from somaray.plan.finished import cases_of
+from somaray.plan.finished import cases_of, run_of
 from somaray.plan.fit import fit
 from somaray.plan.size import Size, size_of
 from somaray.plan.work import work_of
@@ -14,6 +14,7 @@ from somaray.registry import METHODS
 from somaray.report.choices import BUDGETS_BYTES, fastest_within, memory_of, seconds_of
 from somaray.report.gathered import Gathered
 from somaray.report.rows import RunRow
+from somaray.settings import RunSettings
 from somaray.units import Parallelism
 
 CHUNK_SIZES = (5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
@@ -81,19 +82,32 @@ def never_run(
 ) -> list[tuple[Run, Prediction]]:
     """Predict settings that were not tried: usual chunk sizes, and cores shared out in powers of two.
 
-    Methods are those that ran, for a method that did not may need an export or a store that is not there.
+    Methods are those that ran, for a method that did not may need an export or a store that is not there; their settings those
+    of the runs most like them.
     """
-    latest = max(executions, key=lambda each: each.provenance.made_at)
-    cores, hvg = latest.provenance.host.usable_cores, latest.hvg
-    tried = {row.run for row in rows}
-    found = []
+    tried, found = {row.run for row in rows}, []
+    cores = max(executions, key=lambda each: each.provenance.made_at).provenance.host.usable_cores
     for run in _settings(rows[0].run.dataset, dict.fromkeys(row.run.method for row in rows), size, cores):
-        if run in tried or hvg.flavor not in METHODS[run.method].flavors:
+        like = most_like(run, executions)
+        if run in tried or like.hvg.flavor not in METHODS[run.method].flavors:
             continue
-        prediction = predict(work_of(run, size, hvg, cores=cores), constants)
+        settings = RunSettings(tiledb=like.tiledb, obs_columns=like.obs_columns)
+        prediction = predict(work_of(run, size, like.hvg, settings, cores), constants)
         if prediction is not None:
             found.append((run, prediction))
     return found
+
+
+def most_like(run: Run, executions: Sequence[Execution]) -> Execution:
+    """An execution with the settings of a run: its own, else one of the same method and variant, else any of the dataset."""
+    return min(
+        (each for each in executions if each.dataset == run.dataset),
+        key=lambda each: (
+            run_of(each) != run,
+            (each.method, each.variant) != (run.method, run.variant),
+            each.variant != run.variant,
+        ),
+    )
 
 
 def _settings(dataset: str, methods: Sequence[str] | dict[str, None], size: Size, cores: int) -> Iterator[Run]:

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from somaray.matrix import Run
-from somaray.plan.finished import run_of
-from somaray.records import Execution
 from somaray.registry import METHODS
 from somaray.report.choices import memory_of, seconds_of
 from somaray.report.gathered import Gathered
 from somaray.report.markdown import address, escape, table
 from somaray.report.measured_with import measured_with
-from somaray.report.recommend import Recommendation
+from somaray.report.recommend import Recommendation, most_like
 from somaray.report.recommend_code import code_of
 from somaray.units import format_bytes, significant
 
@@ -81,7 +79,7 @@ def _codes(of_dataset: Sequence[Recommendation], gathered: Gathered, datasets_di
     for run in dict.fromkeys(chosen):
         export = METHODS[run.method].export
         exported = None if export is None else f"{datasets_dir}/{run.dataset}/x.{export}"
-        code = code_of(run, manifest, _like(run, gathered.timings), exported)
+        code = code_of(run, manifest, most_like(run, gathered.timings), exported)
         parts.append(f"### `{run.method}` {escape(run.setting)}\n\n```python\n{code}```\n")
     return parts
 
@@ -89,16 +87,3 @@ def _codes(of_dataset: Sequence[Recommendation], gathered: Gathered, datasets_di
 def _runs(each: Recommendation) -> list[Run]:
     runs = [] if each.measured is None else [each.measured.run]
     return runs if each.predicted is None else [*runs, each.predicted[0]]
-
-
-def _like(run: Run, timings: Sequence[Execution]) -> Execution:
-    """An execution with the settings of a run: its own, else one of the same method and variant, else any of the dataset."""
-    ranked = sorted(
-        (timing for timing in timings if timing.dataset == run.dataset),
-        key=lambda timing: (
-            run_of(timing) != run,
-            (timing.method, timing.variant) != (run.method, run.variant),
-            timing.variant != run.variant,
-        ),
-    )
-    return ranked[0]
