@@ -1,5 +1,8 @@
 """The plan of a configuration: sizes as far as they are known, runs that may not fit, and the table as people see it."""
 
+import csv
+import io
+
 import anndata
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from somaray.plan.constants import Constants, Fitted, Prediction
 from somaray.plan.planned import UNKNOWN, doubts_of, plan_runs
 from somaray.plan.size import CENSUS_OBS_COLUMNS, Size, known_size, size_of
 from somaray.record_files import write_record
-from somaray.report.plan_document import plan_markdown
+from somaray.report.plan_document import PLAN_COLUMNS, plan_csv, plan_markdown
 from somaray.settings import Limits
 from somaray.units import Parallelism
 from support.made_records import PROVENANCE, manifest
@@ -93,6 +96,30 @@ def test_the_plan_as_people_see_it(tmp_path) -> None:
     planned = plan_runs(settings(tmp_path), tmp_path, CONSTANTS, 2, limits, machine_bytes=16 * GIB)
     assert plan_markdown(planned, CONSTANTS, 2) == GOLDEN
     assert [each.doubts == (UNKNOWN,) for each in planned] == [True, True, False, False, False]
+
+
+def test_the_plan_as_numbers_with_what_jobs_ask_for(tmp_path) -> None:
+    limits = Limits(memory_bytes=5 * GIB)
+    planned = plan_runs(settings(tmp_path), tmp_path, CONSTANTS, 2, limits)
+    rows = list(csv.DictReader(io.StringIO(plan_csv(planned, limits))))
+    assert list(rows[0]) == list(PLAN_COLUMNS)
+    unknown, doubtful, fitting = rows[0], rows[2], rows[4]
+    assert (unknown["predicted_peak_pss_bytes"], unknown["doubts"]) == ("", UNKNOWN)
+    # 5 GiB are 90 % of what a job has beside 1 GiB; 1 GiB and half as much again.
+    assert (unknown["job_memory_mib"], unknown["job_minutes"]) == (str(5689 + 1024), "")
+    assert (doubtful["job_memory_mib"], doubtful["job_minutes"]) == (str(5689 + 1024), str(2 + 15))
+    assert (fitting["job_memory_mib"], fitting["job_minutes"], fitting["job_cores"]) == (str(1707 + 1024), "16", "3")
+    assert [fitting[f"predicted_{name}"] for name in ("peak_pss_bytes", "largest_worker_bytes", "seconds")] == [
+        str(GIB),
+        str(GIB),
+        "10.0",
+    ]
+    assert [fitting[name] for name in ("method", "chunk_size", "processes", "variant")] == [
+        "zarr-dask",
+        "100",
+        "2",
+        "default",
+    ]
 
 
 def test_a_prepared_dataset_is_planned_by_its_manifest(tmp_path) -> None:
@@ -191,7 +218,9 @@ def test_files_of_the_command_line_lie_over_those_of_the_checkout(tmp_path, monk
     (tmp_path / "mine.yaml").write_text(
         "catalogue: {mine: {kind: synthetic, n_obs: 10k, n_vars: 1k, nnz_per_obs: 50}}\ndatasets: [mine]\nreplicates: 5\n"
     )
-    assert main(["plan", "--configfile", str(tmp_path / "mine.yaml"), "--results", str(tmp_path)]) == 0
+    given = ["--configfile", str(tmp_path / "mine.yaml"), "--results", str(tmp_path)]
+    assert main(["plan", *given, "--csv", str(tmp_path / "plan.csv")]) == 0
+    assert "mine,soma-dask," in (tmp_path / "plan.csv").read_text()
     printed = capsys.readouterr().out
     assert "## mine\n\n10,000 cells, 1,000 genes, 500,000 non-zeros.\n" in printed
     assert "a capture and 5 timings each" in printed

@@ -23,6 +23,12 @@ def add_plan(commands: Any) -> None:
     )
     parser.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="default: %(default)s")
     parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        type=Path,
+        help="write the figures here as CSV too, with the cores, memory and minutes that each run's job asks a scheduler for",
+    )
+    parser.add_argument(
         "--fit",
         action="store_true",
         help="fit the constants to the finished runs below --results first, from those shipped on; they are kept in "
@@ -34,11 +40,12 @@ def add_plan(commands: Any) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from somaray.config_files import load_files
     from somaray.datasets.prepare import check_datasets
+    from somaray.errors import SomarayError
     from somaray.measure.budget import resolve_limits, usable_memory_bytes
     from somaray.plan.constants import constants_of
     from somaray.plan.planned import plan_runs
     from somaray.provenance import host
-    from somaray.report.plan_document import plan_markdown
+    from somaray.report.plan_document import plan_csv, plan_markdown
 
     settings, files = load_files(arguments.configfile)
     check_datasets(settings, files)
@@ -49,6 +56,11 @@ def _plan(arguments: argparse.Namespace) -> None:
     planned = plan_runs(
         settings, arguments.results, constants, host().usable_cores, limits, machine_bytes=usable_memory_bytes()
     )
+    if arguments.csv is not None:
+        try:
+            arguments.csv.write_text(plan_csv(planned, settings.limits), newline="")
+        except OSError as error:
+            raise SomarayError(f"{arguments.csv}: {error.strerror or error}") from error
     print(plan_markdown(planned, constants, settings.replicates), end="")
 
 

@@ -1,13 +1,18 @@
 """What `somaray plan` prints: every run with its expected memory and time, before it runs."""
 
+import csv
+import io
 from collections.abc import Sequence
 from itertools import groupby
 
 from somaray.matrix import DEFAULT
 from somaray.plan.constants import Constants
 from somaray.plan.planned import Planned, seconds_of_all
+from somaray.plan.work import FIGURES
 from somaray.report.markdown import escape, table
 from somaray.report.tables import NONE, layout_text
+from somaray.settings import Limits
+from somaray.submission import request_for
 from somaray.units import format_bytes, format_count, format_seconds
 
 
@@ -85,3 +90,42 @@ def constants_text(constants: Constants) -> str:
     shipped = [escape(method) for method, count in counts.items() if not count]
     text = f"Constants fitted on {where}: {', '.join(own)}"
     return text + (f"; those shipped for {', '.join(shipped)}" if shipped else "") + ".\n"
+
+
+def plan_csv(planned: Sequence[Planned], limits: Limits) -> str:
+    """Write the plan as plain numbers, a row a run, with what its job asks a scheduler for; an empty field is not known.
+
+    Parameters
+    ----------
+    limits
+        As configured, `auto` not resolved: the scheduler's host may be another.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(PLAN_COLUMNS)
+    for each in planned:
+        run, layout, prediction = each.run, each.run.parallelism, each.prediction
+        request = request_for(run, limits, prediction)
+        row = [run.dataset, run.method, run.chunk_size]
+        row += [None] * 3 if layout is None else [layout.processes, layout.threads, layout.tile_threads]
+        row += [run.variant]
+        row += [None] * 3 if prediction is None else [getattr(prediction, figure) for figure in FIGURES]
+        row += [request.cores, request.memory_mib, request.minutes, "; ".join(each.doubts)]
+        writer.writerow(["" if value is None else value for value in row])
+    return stream.getvalue()
+
+
+PLAN_COLUMNS = (
+    "dataset",
+    "method",
+    "chunk_size",
+    "processes",
+    "threads",
+    "tile_threads",
+    "variant",
+    *(f"predicted_{figure}" for figure in FIGURES),
+    "job_cores",
+    "job_memory_mib",
+    "job_minutes",
+    "doubts",
+)
