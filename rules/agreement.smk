@@ -12,6 +12,9 @@ rule make_reference:
         "../envs/somaray.yaml"
     # All cores, so that nothing is measured beside it.
     threads: whole_host
+    resources:
+        mem_mb=memory_of_reference,
+        runtime=runtime_of_reference,
     params:
         settings=as_params(SETTINGS.hvg, SETTINGS.common.tiledb),
         fingerprint=stages.reference_fingerprint("in-memory"),

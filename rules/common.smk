@@ -1,4 +1,5 @@
 # Settings and the few functions that every other rules file needs.
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,21 +11,25 @@ import msgspec
 from snakemake.exceptions import WorkflowError
 
 from somaray import stages
-from somaray.batch import current_job, largest_node_mib
+from somaray.batch import allocated_mib, current_job, end, largest_node_mib, submitted_from
+from somaray.beginnings import beginning_path, larger_job, left_behind
 from somaray.config import load_settings
 from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures
 from somaray.report.figures.names import HEAT_MAPS, figure_files, matrix_figures, run_figures
-from somaray.matrix import run_from_path
+from somaray.matrix import Run, run_from_path
 from somaray.measure.reconsider import reconsidered
 from somaray.plan.constants import constants_of
 from somaray.registry import METHODS
 from somaray.variants import keep_last_variants
-from somaray.submission import RESOURCES, WHOLE_CORES, cores_of, planned_request
+from somaray.submission import MIB, WHOLE_CORES, cores_of, planned_request
 
 # Not `workflow.cores`, which refuses `--report` and `--summary` without a number of cores.
 ALL_CORES = workflow.resource_settings.cores or 1
+
+# How jobs, to which Snakemake says nothing of it, know how often they may be started again.
+RETRIES = "SOMARAY_RETRIES"
 
 RUN_DIR = "results/hvg/{dataset}/{method}/{setting}"
 
@@ -107,29 +112,86 @@ def cores_for_run(wildcards):
     return cores_of(run_of(wildcards)) if submitted() else ALL_CORES
 
 
-def profile_default(name):
-    """What the profile's `default-resources` say of a resource, as text or number; None if they do not."""
-    default = (workflow.resource_settings.default_resources or {}).get(name)
-    return getattr(default, "raw", default)
+def retries():
+    """How often this invocation may start a failed job again, as its jobs are told too. Known only after the rules are read."""
+    return workflow.execution_settings.retries if workflow.is_main_process else int(os.environ.get(RETRIES, 0))
 
 
-def requested(name):
-    """A resource of a measured job by its name, as planned; the profile's where nothing is known.
+def left_to_profile(name, wildcards, **given):
+    """A resource as the profile's `default-resources` have it; None if they do not."""
+    defaults = workflow.resource_settings.default_resources
+    if defaults is None or name not in defaults.keys():
+        return None
+    return defaults.get(name).evaluate(wildcards, async_run=workflow.async_run, **given).value
+
+
+def most_mib(wildcards, **given):
+    """Memory of the largest node that jobs may get; None where there are no nodes or nobody tells."""
+    return largest_node_mib(left_to_profile("slurm_partition", wildcards, **given)) if submitted() else None
+
+
+def requested(name, run, wildcards, **given):
+    """A resource of the job of a run, as planned; the profile's where nothing is known.
 
     The one place that knows what to ask for: `somaray.submission`. It is asked anew when the job is about to start, with its
     dataset prepared.
     """
-
-    def ask(wildcards):
-        most_mib = largest_node_mib(profile_default("slurm_partition")) if submitted() else None
-        asked = planned_request(SETTINGS, run_of(wildcards), "results", most_mib).resources().get(name)
-        if asked is None and str(profile_default(name)).isdecimal():
-            return int(profile_default(name))
-        return asked
-
-    return ask
+    asked = planned_request(SETTINGS, run, "results", most_mib(wildcards, **given)).resources().get(name)
+    # Nothing is asked for by 0, on this machine too.
+    return (left_to_profile(name, wildcards, **given) or 0) if asked is None else asked
 
 
-REQUESTED = {name: requested(name) for name in RESOURCES}
-# How often this invocation has started the job; see somaray.measure.lost.
-REQUESTED["tries"] = lambda wildcards, attempt: attempt
+def memory_for(execution):
+    """Memory of the job of an execution; more on a second try, if the first ended for want of it."""
+
+    def memory(wildcards, input, attempt, threads, rulename):
+        if not workflow.is_main_process and allocated_mib() is not None:
+            return allocated_mib()
+        given = {"input": input, "attempt": 1, "threads": threads, "rulename": rulename}
+        if attempt > 1:
+            note = beginning_path(RUN_DIR.format(**wildcards), execution.format(**wildcards))
+            larger = larger_job(left_behind(note), attempt, retries())
+            if larger is not None:
+                larger_mib = larger.retried_memory_bytes // MIB
+                return min(larger_mib, most_mib(wildcards, **given) or larger_mib)
+        # Tries beyond that only write a record.
+        return requested("mem_mb", run_of(wildcards), wildcards, **given)
+
+    return memory
+
+
+def runtime_for(wildcards, input, attempt, threads, rulename):
+    """Minutes of a measured job."""
+    given = {"input": input, "attempt": attempt, "threads": threads, "rulename": rulename}
+    return requested("runtime", run_of(wildcards), wildcards, **given)
+
+
+def resources_of(execution):
+    """All that a job which measures asks for or has to know."""
+    return {
+        "mem_mb": memory_for(execution),
+        "runtime": runtime_for,
+        # How often this invocation has started the job and may do so again; see somaray.beginnings.
+        "tries": lambda wildcards, attempt: attempt,
+        "retries": lambda wildcards: retries(),
+    }
+
+
+def memory_of_reference(wildcards, input, attempt, threads, rulename):
+    """Memory of the job of a reference, as of a run in memory."""
+    given = {"input": input, "attempt": attempt, "threads": threads, "rulename": rulename}
+    return requested("mem_mb", Run(wildcards.dataset, "in-memory"), wildcards, **given)
+
+
+def runtime_of_reference(wildcards, input, attempt, threads, rulename):
+    """Minutes of the job of a reference, which may have to execute twice: in memory, and then in one pass."""
+    given = {"input": input, "attempt": attempt, "threads": threads, "rulename": rulename}
+    return 2 * requested("runtime", Run(wildcards.dataset, "in-memory"), wildcards, **given)
+
+
+# This invocation has the folder's lock, so what was submitted from here is a dead one's: its jobs would write the same files.
+onstart:
+    os.environ[RETRIES] = str(retries())
+    if workflow.is_main_process and submitted():
+        for job in end(*submitted_from(Path.cwd())):
+            print(f"somaray: ended {job}, left by an earlier invocation", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ rule capture_run:
         "../envs/somaray.yaml"
     threads: cores_for_run
     resources:
-        **REQUESTED,
+        **resources_of("capture"),
     params:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
         fingerprint=lambda wildcards: stages.capture_fingerprint(wildcards.method),
@@ -45,7 +45,7 @@ rule capture_native:
         "../envs/somaray.yaml"
     threads: cores_for_run
     resources:
-        **REQUESTED,
+        **resources_of("native"),
     params:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards)), SETTINGS.profile),
         fingerprint=lambda wildcards: stages.native_capture_fingerprint(wildcards.method),
@@ -70,7 +70,7 @@ rule time_run:
         "../envs/somaray.yaml"
     threads: cores_for_run
     resources:
-        **REQUESTED,
+        **resources_of("timing-{replicate}"),
     params:
         settings=lambda wildcards: as_params(SETTINGS.hvg, SETTINGS.of(run_of(wildcards))),
         fingerprint=lambda wildcards: stages.run_fingerprint(wildcards.method),

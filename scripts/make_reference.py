@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from somaray.batch import current_job
 from somaray.config import load_settings
 from somaray.console import script_log
 from somaray.measure.orders import Outputs
@@ -16,4 +17,5 @@ with script_log(snakemake.log[0]) as log:
         outputs=Outputs(Path(output.record), Path(output.hvg), Path(output.memory)),
         log=log,
         considered=snakemake.params.considered,
+        allocated_mib=snakemake.resources.get("mem_mb") if current_job() else None,
     )

@@ -28,5 +28,6 @@ with script_log(snakemake.log[0]) as log:
         log=log,
         export=Path(snakemake.input.export) if snakemake.input.get("export") else None,
         tries=snakemake.resources.tries,
+        retries=snakemake.resources.retries,
         allocated_mib=snakemake.resources.get("mem_mb") if current_job() else None,
     )

@@ -1,5 +1,6 @@
 """The batch system that a job runs in: which job this is, and how an earlier one ended, as Slurm tells it."""
 
+import math
 import os
 import re
 import subprocess
@@ -7,9 +8,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 _NUMBER_VARIABLES = {"slurm": "SLURM_JOB_ID", "lsf": "LSB_JOBID", "pbs": "PBS_JOBID"}
 """Where a batch system leaves a job's number. Grid Engine's `JOB_ID` is too common a name to be trusted alone."""
+
+NEAR_SHARE = 0.8
+"""Of a job's memory. Schedulers end a job that was found above its memory, so what was last seen is near it or above; only what
+a run takes between the last sample, some tenths of a second before, and its end is missing."""
 
 _ASK_SECONDS = 20.0
 _END_SECONDS = 120.0
@@ -36,6 +42,31 @@ class JobEnd:
     exit_code: str
 
 
+@dataclass(frozen=True)
+class JobMemory:
+    """What a job had asked for, and the most it was seen to hold, counted as `measure.job_memory` does; None if unknown."""
+
+    allocated_mib: int | None = None
+    seen_mib: int | None = None
+
+    def __str__(self) -> str:
+        if self.allocated_mib is None:
+            return ""
+        return (
+            f"{'nothing' if self.seen_mib is None else f'{self.seen_mib:,} MiB'} seen of its {self.allocated_mib:,} MiB"
+        )
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it was so near what it had asked for that a sudden end was most likely for that."""
+        if self.allocated_mib is None or self.seen_mib is None:
+            return False
+        return self.seen_mib >= NEAR_SHARE * self.allocated_mib
+
+
+UNKNOWN_MEMORY = JobMemory()
+
+
 def current_job(environment: Mapping[str, str] = os.environ) -> BatchJob | None:
     """The job this process runs in, None outside one."""
     for system, variable in _NUMBER_VARIABLES.items():
@@ -44,6 +75,14 @@ def current_job(environment: Mapping[str, str] = os.environ) -> BatchJob | None:
     if environment.get("SGE_ROOT") and environment.get("JOB_ID"):
         return BatchJob("sge", environment["JOB_ID"])
     return None
+
+
+def allocated_mib(environment: Mapping[str, str] = os.environ) -> int | None:
+    """Memory that Slurm gave the job this process runs in; None where nobody tells."""
+    if environment.get("SLURM_MEM_PER_NODE"):
+        return int(environment["SLURM_MEM_PER_NODE"]) or None
+    per_cpu, cores = environment.get("SLURM_MEM_PER_CPU"), environment.get("SLURM_CPUS_ON_NODE")
+    return int(per_cpu) * int(cores) or None if per_cpu and cores else None
 
 
 def parse_scontrol(text: str) -> JobEnd | None:
@@ -87,32 +126,73 @@ def ask(job: BatchJob) -> JobEnd | None:
     return found
 
 
-def end(job: BatchJob) -> bool:
-    """Cancel a job if it is still there and wait until it is gone; whether it was there."""
-    state = ask(job)
-    if state is None or state.state not in _ALIVE:
-        return False
-    _said("scancel", job.number)
+def end(*jobs: BatchJob) -> list[BatchJob]:
+    """Cancel those of some jobs that are still there and wait until they are gone; says which were there."""
+    there = list(filter(_is_alive, jobs))
+    if there:
+        _said("scancel", *(job.number for job in there))
     deadline = time.monotonic() + _END_SECONDS
-    while (state := ask(job)) is not None and state.state in _ALIVE and time.monotonic() < deadline:
+    while any(map(_is_alive, there)) and time.monotonic() < deadline:
         time.sleep(0.5)
-    return True
+    return there
 
 
-def ended_by(job: BatchJob, end_state: JobEnd | None) -> tuple[str, str]:
-    """Status and reason for the record of a run whose job ended without one."""
+def submitted_from(folder: Path) -> list[BatchJob]:
+    """Jobs that Snakemake submitted to Slurm from a folder and that wait or run; none where there is no Slurm.
+
+    They are known by their working directory, and by the comment that its plugin gives them or the name of its own script.
+    """
+    listed = _said("squeue", "--me", "--noheader", "--format=%i|%j|%k|%Z")
+    return [BatchJob("slurm", number) for number in parse_squeue(listed, folder)]
+
+
+def parse_squeue(text: str, folder: Path) -> list[str]:
+    """Numbers of Snakemake's jobs in a folder among lines of number, name, comment and working directory."""
+    rows = [line.split("|", 3) for line in text.splitlines() if line.count("|") >= 3]
+    return [
+        number
+        for number, name, comment, where in rows
+        if Path(where) == folder and (comment.startswith("rule_") or name.startswith("snakejob."))
+    ]
+
+
+def _is_alive(job: BatchJob) -> bool:
+    state = ask(job)
+    return state is not None and state.state in _ALIVE
+
+
+def largest_seen_mib(job: BatchJob) -> int | None:
+    """The most memory that Slurm's accounting saw a step of a job hold; None where nobody tells."""
+    if job.system != "slurm":
+        return None
+    return parse_max_rss(_said("sacct", "--jobs", job.number, "--parsable2", "--noheader", "--format=MaxRSS"))
+
+
+def parse_max_rss(text: str) -> int | None:
+    """Read `sacct --parsable2 --noheader --format=MaxRSS`, a line a step: the largest, in MiB."""
+    found = re.findall(r"^(\d+(?:\.\d+)?)([KMGT]?)$", text, flags=re.MULTILINE)
+    sizes_bytes = [float(number) * 1024 ** " KMGT".index(unit or " ") for number, unit in found]
+    return math.ceil(max(sizes_bytes) / 2**20) if sizes_bytes else None
+
+
+def ended_by(job: BatchJob, end_state: JobEnd | None, memory: JobMemory = UNKNOWN_MEMORY) -> tuple[str, str]:
+    """Status and reason for the record of a run whose job ended without one.
+
+    Without control groups Slurm says of a job that it ends for its memory (OverMemoryKill) no more than `FAILED`, signal 9, and
+    other schedulers are not asked: then the memory that was seen tells.
+    """
+    seen = f", {memory}" if str(memory) else ""
     if end_state is None:
-        return "killed", f"{job} ended without a word"
+        return ("out of memory" if memory.is_near else "killed"), f"{job} ended without a word{seen}"
     state, (code, _, signal) = end_state.state, end_state.exit_code.partition(":")
     if state == "TIMEOUT":
         return "out of time", f"{job} reached its time limit"
     if state == "OUT_OF_MEMORY":
-        return "out of memory", f"{job} took more memory than it asked for"
+        return "out of memory", f"{job} took more memory than it asked for{seen}"
     if state == "CANCELLED":
         return "killed", f"{job} was cancelled"
     if signal == "9" or code == "137":
-        # Without control groups this is all that Slurm tells of a job it ends for its memory (OverMemoryKill).
-        return "out of memory", f"{job} got signal 9, as it does when it takes more memory than it asked for"
+        return ("out of memory" if memory.is_near else "killed"), f"{job} got signal 9{seen}"
     return "killed", f"{job} ended as {state}, exit code {end_state.exit_code}"
 
 

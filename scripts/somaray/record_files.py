@@ -22,8 +22,14 @@ def _of_the_default_variant(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "variant": "default"}
 
 
+def _never_retried(raw: dict[str, Any]) -> dict[str, Any]:
+    """Before a job that ended for its memory was followed by a larger one, every execution had one."""
+    return {**raw, "retried": None}
+
+
 UPGRADES: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    (name, 1): _of_the_default_variant for name in ("Execution", "Allocations", "Agreement")
+    **{(name, 1): _of_the_default_variant for name in ("Execution", "Allocations", "Agreement")},
+    ("Execution", 2): _never_retried,
 }
 """(record name, version) to the function that turns that version into the next."""
 

@@ -115,6 +115,19 @@ class ProcessRecord(Part, frozen=True, kw_only=True):
     sampled_rss_bytes: int | None = None
 
 
+class Retry(Part, frozen=True, kw_only=True):
+    """A job that ended for want of memory before the one in which an execution was measured, in the same invocation.
+
+    `memory_bytes` is what that job had asked for, `seen_bytes` the most it was seen to hold, and `retried_memory_bytes` what
+    the second one asked for.
+    """
+
+    reason: str
+    memory_bytes: int
+    seen_bytes: int | None
+    retried_memory_bytes: int
+
+
 class Execution(RunRecord, frozen=True, kw_only=True):
     """`capture.json` and `timing/N.json`: one execution of a run, profiled or not, ended well or badly.
 
@@ -123,11 +136,12 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes together.
     `vfs_reads` and `vfs_read_bytes` sum over driver and workers, None unless all of them tell.
     `tiledb`, `dask` and the columns read (None: all) are the run's own, its variant's laid over those of all runs.
-    `dask_work` is None where there was no Dask, or nobody to tell of it.
+    `dask_work` is None where there was no Dask, or nobody to tell of it. `retried` is None unless a scheduler's job before this
+    one was too small.
     """
 
-    VERSION: ClassVar[int] = 2
-    schema_version: int = 2
+    VERSION: ClassVar[int] = 3
+    schema_version: int = 3
     replicate: int | None
     attempt: int
     status: Status
@@ -155,6 +169,7 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     dask_work: DaskWork | None = None
     vfs_reads: int | None = None
     vfs_read_bytes: int | None = None
+    retried: Retry | None = None
 
     @property
     def status_text(self) -> str:

@@ -1,5 +1,6 @@
 """What a run's job asks a scheduler for, and what of that is the run's own."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,10 @@ RUN_SHARE = 0.9
 
 BESIDE_MINUTES = 15
 """Time of a job beside its run's: starting Python and Snakemake, a wait for another measurement on the host, writing."""
+
+MORE_MEMORY = 1.5
+"""Memory of a second try, by the larger of what the first had asked for and what it was seen to hold: it was ended there, and
+how much more it would have taken nobody knows."""
 
 WHOLE_CORES = 4
 """Cores of a run without chunks; a whole matrix is read by as many TileDB threads as there are cores."""
@@ -99,6 +104,11 @@ def planned_request(settings: Settings, run: Run, results_dir: str | Path, most_
     if size is not None:
         prediction = predict_run(settings, run, size, constants_of(results_dir), cores_of(run))
     return request_for(run, settings.limits, prediction, most_mib)
+
+
+def second_memory_mib(first_mib: int, measured_mib: int | None) -> int:
+    """Memory to ask for when a job of `first_mib` was ended for its memory; `measured_mib` is the most it was seen to hold."""
+    return 2 * first_mib if measured_mib is None else math.ceil(MORE_MEMORY * max(first_mib, measured_mib))
 
 
 def within_allocation(limits: Limits, allocated_mib: int | None) -> Limits:

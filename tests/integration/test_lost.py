@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from somaray.measure.lost import beginning_path, left_behind, lost_execution, noted
+from somaray.beginnings import beginning_path, left_behind
+from somaray.measure.lost import lost_execution, noted
 from support.orders import order_for
 
 

@@ -105,13 +105,13 @@ class Checkout:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start snakemake as a session of its own, to be killed by the test."""
+    def start(self, *arguments: str, said: Path | None = None) -> "subprocess.Popen[str]":
+        """Start snakemake as a session of its own, to be killed by the test; what it says goes to a pipe, or to a file."""
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
             env=self.environment(),
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if said is None else said.open("w"),
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

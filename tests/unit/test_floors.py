@@ -36,6 +36,7 @@ FLOORS = (
         "failures",
         "stages",
         "batch",
+        "beginnings",
         "submission",
         "plan",
     },

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from somaray import record_files, records
 from somaray.errors import SomarayError
-from somaray.records import Agreement, AgreementCheck, Record, read_record, write_record
+from somaray.records import Agreement, AgreementCheck, Execution, Record, read_record, write_record
+from support.made_records import execution
 
 
 def every_record(kind=Record):
@@ -144,3 +145,13 @@ def test_records_from_before_there_were_variants_are_of_the_default(tmp_path):
         "Allocations",
         "Agreement",
     }
+
+
+def test_executions_from_before_there_were_larger_jobs_had_none(tmp_path):
+    path = tmp_path / "1.json"
+    now = execution(1.0, 1)
+    write_record(path, now)
+    old = {**json.loads(path.read_text()), "schema_version": 2}
+    del old["retried"]
+    path.write_text(json.dumps(old))
+    assert read_record(path, Execution) == now

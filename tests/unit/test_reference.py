@@ -28,19 +28,20 @@ class Host:
 
     def supervise(self, order, log):
         self.jobs.append(order.job)
+        self.limits = order.limits
         status = self.ends.get(order.job.method.replace("-", "_"), "ok")
         if status == "ok":
             write_hvg(order.job.hvg_path, pd.DataFrame({"highly_variable": [True, False]}, index=["a", "b"]))
         return execution(None, None, status=status, reason="" if status == "ok" else "why")
 
-    def make(self, memory_bytes=None, **changes) -> Reference:
+    def make(self, memory_bytes=None, allocated_mib=None, **changes) -> Reference:
         limits = Limits(memory_bytes=memory_bytes)
         settings = Settings({}, (), 1, HvgSettings(), ProfileSettings(), limits, ())
         write_record(self.folder / "manifest.json", manifest(**changes))
         outputs = Outputs(self.folder / "reference.json", self.folder / "hvg.parquet", self.folder / "memory.parquet")
         considered = self.reconsidered(memory_bytes)
         reference.make_reference(
-            settings, "heart", self.folder / "manifest.json", outputs, io.StringIO(), considered=considered
+            settings, "heart", self.folder / "manifest.json", outputs, io.StringIO(), considered, allocated_mib
         )
         return read_record(self.folder / "reference.json", Reference)
 
@@ -121,3 +122,15 @@ def test_a_changed_source_of_one_pass_makes_its_references_anew(tmp_path, monkey
     host.make(memory_bytes=NEEDED_BYTES)
     monkeypatch.setattr(reconsider.stages, "reference_fingerprint", lambda method: f"newer {method}")
     assert host.reconsidered(NEEDED_BYTES) == 2
+
+
+@pytest.mark.parametrize("memory_bytes", [None, AUTO_MEMORY_BYTES, 10**15], ids=str)
+def test_the_memory_of_its_job_is_its_budget_and_no_limit_will_change_that(memory_bytes, tmp_path, monkeypatch) -> None:
+    host = Host(tmp_path, monkeypatch)
+    made = host.make(memory_bytes, allocated_mib=11_024, nnz=10**9)
+    assert (made.method, made.reason) == ("one-pass", "in memory it needs about 29.8 GiB, allowed 8.79 GiB")
+    assert host.limits.memory_bytes == 9000 * 2**20
+    assert host.reconsidered(memory_bytes) == 0
+    assert host.make(memory_bytes, allocated_mib=11_024).method == "in-memory"
+    assert host.make(10**6, allocated_mib=11_024).method == "in-memory"
+    assert host.limits.memory_bytes == 10**6

@@ -7,6 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from somaray.beginnings import TRIES_WITH_MORE_MEMORY
 from somaray.config import AUTO_MEMORY_BYTES, load_settings
 from somaray.matrix import Run
 from somaray.plan.constants import Prediction
@@ -19,6 +20,7 @@ from somaray.submission import (
     cores_of,
     planned_request,
     request_for,
+    second_memory_mib,
     within_allocation,
 )
 from somaray.units import parse_parallelism
@@ -125,10 +127,18 @@ def test_no_limit_stays_none_and_outside_a_job_nothing_changes() -> None:
     assert within_allocation(automatic, 11_024).memory_bytes == 9000 * MIB
 
 
+@pytest.mark.parametrize(
+    ("first_mib", "measured_mib", "second_mib"), [(1000, None, 2000), (1000, 800, 1500), (1000, 1201, 1802)]
+)
+def test_a_second_job_asks_for_half_as_much_again_as_was_needed_at_least(first_mib, measured_mib, second_mib) -> None:
+    assert second_memory_mib(first_mib, measured_mib) == second_mib
+
+
 @pytest.mark.parametrize("name", ["slurm", "cluster-generic"])
 def test_profiles_try_again_and_ask_for_every_resource(root, name) -> None:
     profile = yaml.safe_load((root / "profiles" / name / "config.yaml").read_text())
-    assert profile["retries"] == 1
+    # One with more memory, and one more to write the row if that one ends too.
+    assert profile["retries"] + 1 == TRIES_WITH_MORE_MEMORY
     assert set(profile["default-resources"]) >= {"mem_mb", "runtime"}
     script = profile.get("cluster-generic-status-cmd")
     assert script is None or (root / script).stat().st_mode & stat.S_IXUSR

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from somaray.plan.constants import Prediction
+from somaray.records import Retry
 from somaray.report.rows import build_rows
 from somaray.report.tables import agreement_markdown, runs_csv, runs_markdown
 from somaray.report.verdict import failed, summary
@@ -55,6 +56,16 @@ def test_failed_timing_is_the_status_and_the_others_count() -> None:
     row = as_csv(rows_of(timings=[TIMINGS[0], lost, TIMINGS[2]]))
     assert row["status"] == "out of memory (12.1 of 12 GiB)"
     assert (row["replicates"], row["wall_seconds"]) == ("2", "10.5")
+
+
+def test_what_a_larger_job_measured_again_is_told_beside_the_status() -> None:
+    retried = Retry(reason="Slurm job 7 got | it", memory_bytes=MIB, seen_bytes=None, retried_memory_bytes=3 * 2**30)
+    rows = rows_of(timings=[TIMINGS[0], execution(11.0, 2, retried=retried)])
+    told = "timing-2 measured again in a job of 3 GiB: Slurm job 7 got"
+    assert as_csv(rows)["retried"] == f"{told} | it"
+    assert as_csv(rows)["status"] == "ok"
+    assert f"| ok; {told} \\| it |" in runs_markdown(rows, TIMINGS)
+    assert as_csv(rows_of())["retried"] == ""
 
 
 def test_run_without_any_good_timing_has_empty_figures() -> None:

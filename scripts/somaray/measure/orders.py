@@ -9,16 +9,18 @@ import msgspec
 
 from somaray.agreement import empty_hvg
 from somaray.batch import current_job, end
+from somaray.beginnings import beginning_path, larger_job, left_behind, may_be_larger
 from somaray.config import Settings
+from somaray.errors import SomarayError
 from somaray.failures import note_failure
 from somaray.matrix import Run
 from somaray.measure.execute import write_hvg
 from somaray.measure.job import Job
-from somaray.measure.lost import beginning_path, left_behind, lost_execution, noted
+from somaray.measure.lost import lost_execution, noted
 from somaray.measure.supervise import Order, supervise
 from somaray.records import Execution, Manifest, read_record, write_record
 from somaray.registry import METHODS
-from somaray.submission import within_allocation
+from somaray.submission import MIB, within_allocation
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def measure(
     log: TextIO,
     export: Path | None = None,
     tries: int = 1,
+    retries: int = 0,
     allocated_mib: int | None = None,
 ) -> None:
     """Run one execution and write its files, whether it goes well or not.
@@ -73,21 +76,41 @@ def measure(
         AnnData file of the dataset, for a method that reads one.
     tries
         How often this invocation has started it, this time included: a second time if its job came to no end of its own.
+    retries
+        How often the invocation may start it again at all.
     allocated_mib
         Memory of the batch job this runs in.
+
+    Raises
+    ------
+    SomarayError
+        If it ended for want of its job's memory and a larger job is to follow; no file is written then but the note of it.
     """
     order = order_of(settings, run, manifest, replicate, attempt, outputs, export)
     order = dataclasses.replace(order, limits=within_allocation(order.limits, allocated_mib))
     outputs.hvg.parent.mkdir(parents=True, exist_ok=True)
     note = beginning_path(outputs.run_dir, outputs.execution)
     left = left_behind(note)
-    if left is not None and tries > 1:
-        execution = lost_execution(order, left, log)
+    retried = larger_job(left, tries, retries)
+    if retried is not None:
+        given_bytes = (allocated_mib or 0) * MIB
+        # Where the site gives no more it would end the same.
+        larger = given_bytes > retried.memory_bytes
+        retried = msgspec.structs.replace(retried, retried_memory_bytes=given_bytes) if larger else None
+    if left is not None and tries > 1 and retried is None:
+        execution = lost_execution(order, left, log, tries, retries)
     else:
         if left is not None and left.job not in (None, current_job()) and end(left.job):
             print(f"ended {left.job}, left by an earlier invocation", file=log)
-        with noted(note):
-            execution = supervise(order, log)
+        with noted(note, allocated_mib, retried) as under_way:
+            execution = supervise(order, log, under_way.saw if allocated_mib else None)
+            own_limit = settings.limits.memory_bytes
+            too_small = allocated_mib is not None and (own_limit is None or order.limits.memory_bytes != own_limit)
+            if execution.status == "out of memory" and too_small and may_be_larger(tries, retries):
+                under_way.left_to_a_larger_job(execution.reason)
+                ended = f"{order.title} | {execution.status_text} in a job of {allocated_mib:,} MiB"
+                raise SomarayError(f"{ended}, a larger one is to measure it again")
+        execution = msgspec.structs.replace(execution, retried=retried)
     if execution.status != "ok":
         # The tables need the record; downstream rules need the file. No rows say that there is no result.
         write_hvg(outputs.hvg, empty_hvg())

@@ -4,13 +4,16 @@ Which of the two it was, and why, is in `reference.json`. A copy of that record 
 so does not remove before it makes the reference anew, lets `reconsidered` tell when the choice would now be another.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TextIO
 
+import msgspec
+
 from somaray import stages
 from somaray.agreement import empty_hvg, read_hvg
-from somaray.config import Settings
+from somaray.config import AUTO_MEMORY_BYTES, Settings
 from somaray.failures import note_failure
 from somaray.matrix import Run
 from somaray.measure.budget import resolve_limits
@@ -20,6 +23,8 @@ from somaray.measure.reconsider import CONSIDERED
 from somaray.measure.supervise import Order, supervise
 from somaray.provenance import provenance
 from somaray.records import Execution, Manifest, Reference, read_record, write_record
+from somaray.settings import Limits
+from somaray.submission import within_allocation
 from somaray.units import Parallelism, format_bytes
 
 IN_MEMORY, ONE_PASS = "in-memory", "one-pass"
@@ -38,7 +43,13 @@ ONE_PASS_BYTES_PER_THREAD = 512 * 1024**2
 
 
 def make_reference(
-    settings: Settings, dataset: str, manifest_path: Path, outputs: Outputs, log: TextIO, considered: int = 0
+    settings: Settings,
+    dataset: str,
+    manifest_path: Path,
+    outputs: Outputs,
+    log: TextIO,
+    considered: int = 0,
+    allocated_mib: int | None = None,
 ) -> None:
     """Compute the reference of a dataset in memory, if it fits into the budget, else in one pass; say which, and why.
 
@@ -46,9 +57,15 @@ def make_reference(
     ----------
     considered
         How often the choice has been reconsidered, see `reconsider.reconsidered`.
+    allocated_mib
+        Memory of the batch job this runs in; it is the budget, where the limits allow more.
     """
     manifest = read_record(manifest_path, Manifest)
-    budget_bytes = resolve_limits(settings.limits).memory_bytes
+    limits = limits_of(settings.limits, allocated_mib)
+    # `auto` is never taken for a budget that has grown.
+    by_job = limits != settings.limits and settings.limits.memory_bytes != AUTO_MEMORY_BYTES
+    settings = dataclasses.replace(settings, limits=limits)
+    budget_bytes = resolve_limits(limits).memory_bytes
     needed_bytes = None if manifest.nnz is None else manifest.nnz * PEAK_BYTES_PER_NONZERO
     method, reason, execution = IN_MEMORY, why_not_in_memory(needed_bytes, budget_bytes), None
     if not reason:
@@ -80,12 +97,24 @@ def make_reference(
         genes_selected=int(read_hvg(outputs.hvg)["highly_variable"].sum()) if fine else None,
         seconds=execution.wall_seconds,
         provenance=provenance(),
-        needed_bytes=needed_bytes,
+        # By this a larger limit makes the reference anew, which would help nothing where the job set the budget.
+        needed_bytes=None if by_job else needed_bytes,
         fingerprint=stages.reference_fingerprint(method),
         considered=considered,
     )
     write_record(outputs.record.with_name(CONSIDERED), record)
     write_record(outputs.record, record)
+
+
+def limits_of(limits: Limits, allocated_mib: int | None) -> Limits:
+    """Limits of a reference in a batch job: the job's memory too, also where runs have no limit.
+
+    A run without a limit may find out what its scheduler does; a reference that the scheduler ends leaves nothing to check
+    any run by.
+    """
+    if allocated_mib is not None and limits.memory_bytes is None:
+        limits = msgspec.structs.replace(limits, memory_bytes=AUTO_MEMORY_BYTES)
+    return within_allocation(limits, allocated_mib)
 
 
 def why_not_in_memory(needed_bytes: int | None, budget_bytes: int | None) -> str:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +22,7 @@ from somaray.measure.assemble import Observed, assemble
 from somaray.measure.budget import resolve_limits
 from somaray.measure.clock import EVENTS, EventReader
 from somaray.measure.job import Job
+from somaray.measure.job_memory import JobWatch
 from somaray.measure.process_tree import end_session
 from somaray.measure.progress import Progress
 from somaray.measure.standstill import continue_session
@@ -96,8 +97,13 @@ def measuring_alone(console: Console) -> Iterator[None]:
         lock.release()
 
 
-def supervise(order: Order, log: TextIO) -> Execution:
+def supervise(order: Order, log: TextIO, saw: Callable[[int], None] | None = None) -> Execution:
     """Run one execution to its end, good or bad, and tell of it.
+
+    Parameters
+    ----------
+    saw
+        Is told the most memory that the batch job it runs in was seen to hold so far, in bytes, again and again.
 
     Raises
     ------
@@ -114,7 +120,7 @@ def supervise(order: Order, log: TextIO) -> Execution:
             Path(job.capture_dir).mkdir(parents=True)
         write_record(Path(scratch) / "job.json", job)
         environment = child_environment(job, order.environment or {})
-        observed = _watch(order, limits, Path(scratch), environment, console, log)
+        observed = _watch(order, limits, Path(scratch), environment, console, log, saw)
         execution = assemble(
             order.replicate, order.attempt, job, limits, observed, environment, order.memory_path, order.tasks_path
         )
@@ -135,7 +141,13 @@ def child_environment(job: Job, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _watch(
-    order: Order, limits: Limits, scratch: Path, environment: dict[str, str], console: Console, log: TextIO
+    order: Order,
+    limits: Limits,
+    scratch: Path,
+    environment: dict[str, str],
+    console: Console,
+    log: TextIO,
+    saw: Callable[[int], None] | None,
 ) -> Observed:
     driver = subprocess.Popen(
         [sys.executable, "-m", "somaray.measure.execute", str(scratch / "job.json")],
@@ -167,7 +179,8 @@ def _watch(
     reader.start()
     events = EventReader(scratch / EVENTS)
     try:
-        stopped, seen = _until_end(driver, order, limits, timeline, events, console)
+        watch = None if saw is None else JobWatch(driver.pid, timeline, saw)
+        stopped, seen = _until_end(driver, order, limits, timeline, events, console, watch)
     finally:
         end_session(driver.pid)
         exit_code = driver.wait()
@@ -215,6 +228,7 @@ def _until_end(
     timeline: Timeline,
     events: EventReader,
     console: Console,
+    watch: JobWatch | None,
 ) -> tuple[tuple[str, str] | None, list[dict[str, object]]]:
     """Wait for the driver; return why it was stopped, if it was, as status and reason, and the events seen."""
     progress = Progress(order.title, order.n_chunks, order.expected_seconds)
@@ -223,6 +237,8 @@ def _until_end(
     while driver.poll() is None:
         time.sleep(_POLL_SECONDS)
         now = time.monotonic()
+        if watch is not None:
+            watch.look(now)
         new = events.new()
         seen += new
         worth_telling = sum(progress.take(event) for event in new)

@@ -22,12 +22,14 @@ class Timeline:
     """Samples of every process, in order of time.
 
     `summed_bytes` is the sum over processes at the last sample, `most_bytes` the largest such sum so far, both for the budget:
-    where the kernel keeps PSS to itself, RSS stands in, which errs on the safe side.
+    where the kernel keeps PSS to itself, RSS stands in, which errs on the safe side. `most_rss_bytes` is the largest sum of
+    RSS, by which schedulers count.
     """
 
     rows: list[tuple[float, ProcessSample]] = field(default_factory=list)
     summed_bytes: int = 0
     most_bytes: int = 0
+    most_rss_bytes: int = 0
 
     def read(self, stream: IO[str]) -> None:
         """Take in samples until the stream ends; a line cut short by the sampler's death is left out."""
@@ -45,6 +47,7 @@ class Timeline:
             sample.rss_bytes if sample.pss_bytes is None else sample.pss_bytes for sample in samples
         )
         self.most_bytes = max(self.most_bytes, self.summed_bytes)
+        self.most_rss_bytes = max(self.most_rss_bytes, sum(sample.rss_bytes for sample in samples))
 
     def until(self, end_seconds: float | None) -> "Timeline":
         """The samples up to a moment; all of them if there is none."""

@@ -14,6 +14,7 @@ from somaray.plan.finished import work_of_execution
 from somaray.plan.size import size_of
 from somaray.records import Agreement, Allocations, Execution, Manifest
 from somaray.registry import METHODS
+from somaray.units import format_bytes
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class RunRow:
 
     `origin` is `measured`, or `imported` for a foreign record. `status` is `ok` or tells the first thing that went wrong.
     `prediction` is what the plan's shipped constants say, None where they say nothing.
+    `retried` tells of executions whose job was too small and that a larger one measured again.
     """
 
     run: Run
@@ -67,6 +69,7 @@ class RunRow:
     genes_in_common: int | None = None
     largest_difference: float | None = None
     prediction: Prediction | None = None
+    retried: str = ""
 
     @property
     def cells_per_second(self) -> float | None:
@@ -119,6 +122,7 @@ def _measured_row(
         run=run,
         origin="measured",
         status=status_of(capture, timings, agreement),
+        retried=retried_of([capture, *timings]),
         replicates=len(good),
         n_obs=manifest.n_obs,
         n_vars=manifest.n_vars,
@@ -171,6 +175,17 @@ def status_of(capture: Execution, timings: Sequence[Execution], agreement: Agree
             return execution.status_text
     disagreeing = next((check for check in agreement.checks if check.agrees is False), None)
     return "ok" if disagreeing is None else f"disagrees with the reference ({disagreeing.note})"
+
+
+def retried_of(executions: Sequence[Execution]) -> str:
+    """Which executions of a run were measured again in a larger job, and what became of the smaller one; empty if none."""
+    told = []
+    for execution in executions:
+        if execution.retried is not None:
+            name = "capture" if execution.replicate is None else f"timing-{execution.replicate}"
+            more = format_bytes(execution.retried.retried_memory_bytes)
+            told.append(f"{name} measured again in a job of {more}: {execution.retried.reason}")
+    return "; ".join(told)
 
 
 def agreement_of(agreement: Agreement) -> str:

@@ -66,6 +66,7 @@ CSV_COLUMNS: dict[str, Callable[[RunRow], object]] = {
     "predicted_peak_pss_bytes": lambda row: row.prediction and row.prediction.peak_pss_bytes,
     "predicted_largest_worker_bytes": lambda row: row.prediction and row.prediction.largest_worker_bytes,
     "predicted_seconds": lambda row: row.prediction and _exact(row.prediction.seconds),
+    "retried": lambda row: row.retried,
 }
 """Columns of `runs.csv`, a contract: none is renamed or taken out. Go by names, not by order. An empty field is not known."""
 
@@ -147,9 +148,14 @@ def _cells(row: RunRow, with_variant: bool, counted: bool) -> list[str]:
         _bytes(row.driver_heap_peak_bytes),
         NONE if row.chunk_reads is None or not chunks else significant(row.chunk_reads / chunks, 2),
         *([_vfs(row)] if counted else []),
-        "ok" if row.status == "ok" else f"**{escape(row.status)}**",
+        _status(row),
         escape(row.agreement) if row.origin == "measured" else NONE,
     ]
+
+
+def _status(row: RunRow) -> str:
+    status = "ok" if row.status == "ok" else f"**{escape(row.status)}**"
+    return f"{status}; {escape(row.retried)}" if row.retried else status
 
 
 def layout_text(run: Run) -> str:
