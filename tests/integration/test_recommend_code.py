@@ -105,8 +105,8 @@ def test_the_lines_pick_the_method_s_genes(store, picked, method) -> None:
 
 def test_columns_and_batches_are_those_of_the_run(store, picked) -> None:
     text = batched(store)
-    assert "column_names={'obs': ['obs_id', 'batch'], 'var': ['var_id', 'rank']}" in text
-    assert "inplace=False, flavor='seurat', n_top_genes=40, n_bins=10, batch_key='batch')" in text
+    assert 'column_names={"obs": ["obs_id", "batch"], "var": ["var_id", "rank"]}' in text
+    assert 'inplace=False, flavor="seurat", n_top_genes=40, n_bins=10, batch_key="batch")' in text
     assert "sc.pp.normalize_total(adata)\n" in text
     same(picked["batched"], expected(store, BATCHED))
 

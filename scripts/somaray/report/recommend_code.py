@@ -1,6 +1,6 @@
 """Python that does what a run did, to copy: the cluster, the reading, and Scanpy's calls, as the methods have them."""
 
-from pprint import pformat
+import json
 from typing import Any
 
 import msgspec
@@ -10,8 +10,6 @@ from somaray.matrix import Run
 from somaray.records import Execution, Manifest
 from somaray.registry import METHODS
 from somaray.settings import DaskSettings, HvgSettings
-
-_WIDTH = 100
 
 
 def code_of(run: Run, manifest: Manifest, like: Execution, exported: str | None = None) -> str:
@@ -45,8 +43,6 @@ def _imports(run: Run) -> list[str]:
         "soma-dask": ["import scanpy as sc", "import tiledbsoma"],
         "in-memory": ["import scanpy as sc", "import tiledbsoma"],
         "one-pass": [
-            "from contextlib import nullcontext",
-            "",
             "from somaray.datasets.store import Source",
             "from somaray.matrix import run_from_path",
             "from somaray.methods.one_pass import compute_hvg",
@@ -66,7 +62,10 @@ def _imports(run: Run) -> list[str]:
             "from anndata.experimental import read_elem_lazy",
         ],
     }[run.method]
-    return lines if run.parallelism is None else [*lines, "from dask.distributed import Client, LocalCluster"]
+    # Of the standard library first, as sorters of imports have it.
+    own = ["from contextlib import nullcontext", ""] if run.method == "one-pass" else []
+    cluster = [] if run.parallelism is None else ["from dask.distributed import Client, LocalCluster"]
+    return [*own, *sorted([*cluster, *lines], key=lambda line: (line.startswith("from somaray"), line.split()[1]))]
 
 
 def _cluster(run: Run, dask: DaskSettings) -> list[str]:
@@ -76,7 +75,7 @@ def _cluster(run: Run, dask: DaskSettings) -> list[str]:
         f"n_workers={max(layout.processes, 1)}",
         f"threads_per_worker={layout.threads}",
         f"processes={layout.processes > 0}",
-        f"memory_limit={'auto' if dask.memory_management else None!r}",
+        f"memory_limit={_text('auto' if dask.memory_management else None)}",
     ]
     return [
         f"cluster = LocalCluster({', '.join(arguments)})",
@@ -88,11 +87,11 @@ def _soma(run: Run, manifest: Manifest, like: Execution, inside: list[str]) -> l
     """Lines that open an experiment and query it, with `inside` done meanwhile."""
     return [
         *_assigned("context = tiledbsoma.SOMATileDBContext(tiledb_config=", _tiledb(run, manifest, like), ")"),
-        f"with tiledbsoma.Experiment.open({manifest.uri!r}, context=context) as exp:",
+        f"with tiledbsoma.Experiment.open({_text(manifest.uri)}, context=context) as exp:",
         "    query = exp.axis_query(",
-        f"        {manifest.measurement!r},",
-        f"        obs_query=tiledbsoma.AxisQuery(value_filter={manifest.obs_filter!r}),",
-        f"        var_query=tiledbsoma.AxisQuery(value_filter={manifest.var_filter!r}),",
+        f"        {_text(manifest.measurement)},",
+        f"        obs_query=tiledbsoma.AxisQuery(value_filter={_text(manifest.obs_filter)}),",
+        f"        var_query=tiledbsoma.AxisQuery(value_filter={_text(manifest.var_filter)}),",
         "    )",
         *_indented(inside),
     ]
@@ -107,11 +106,11 @@ def _tiledb(run: Run, manifest: Manifest, like: Execution) -> dict[str, str]:
 
 
 def _to_anndata(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
-    lines = ["adata = query.to_anndata(", f"    {manifest.layer!r},"]
-    lines += [f"    obs_id_name={manifest.obs_id!r},", f"    var_id_name={manifest.var_id!r},"]
+    lines = ["adata = query.to_anndata(", f"    {_text(manifest.layer)},"]
+    lines += [f"    obs_id_name={_text(manifest.obs_id)},", f"    var_id_name={_text(manifest.var_id)},"]
     columns = _columns(manifest, like)
     if columns:
-        lines += [f"    column_names={columns!r},"]
+        lines += [f"    column_names={_text(columns)},"]
     if run.chunk_size is not None:
         lines += [f'    dask={{"chunk_size": {run.chunk_size}}},']
     return _soma(run, manifest, like, [*lines, ")", *_scanpy(like.hvg)])
@@ -133,9 +132,9 @@ def _columns(manifest: Manifest, like: Execution) -> dict[str, list[str]]:
 def _scanpy(hvg: HvgSettings) -> list[str]:
     lines = []
     if not hvg.flavor.startswith("seurat_v3"):
-        target = "" if hvg.target_sum is None else f", target_sum={hvg.target_sum!r}"
+        target = "" if hvg.target_sum is None else f", target_sum={_text(hvg.target_sum)}"
         lines += [f"sc.pp.normalize_total(adata{target})", "sc.pp.log1p(adata)"]
-    arguments = ", ".join(f"{name}={value!r}" for name, value in _changed(hvg).items() if name != "target_sum")
+    arguments = ", ".join(f"{name}={_text(value)}" for name, value in _changed(hvg).items() if name != "target_sum")
     return [*lines, f"genes = sc.pp.highly_variable_genes(adata, inplace=False, {arguments})"]
 
 
@@ -162,10 +161,10 @@ def _one_pass(run: Run, manifest: Manifest, like: Execution, _: str | None) -> l
             "n_vars",
         )
     }
-    arguments = ", ".join(f"{name}={value!r}" for name, value in _changed(like.hvg).items())
+    arguments = ", ".join(f"{name}={_text(value)}" for name, value in _changed(like.hvg).items())
     return [
         *_assigned("source = Source(**", {**fields, "tiledb": _tiledb(run, manifest, like)}, ")"),
-        f"run = run_from_path({run.path!r})",
+        f"run = run_from_path({_text(run.path)})",
         f"hvg = HvgSettings({arguments})",
         "genes = compute_hvg(source, run, hvg, client, lambda name: nullcontext())",
     ]
@@ -173,20 +172,21 @@ def _one_pass(run: Run, manifest: Manifest, like: Execution, _: str | None) -> l
 
 def _census(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
     hvg = like.hvg
-    arguments = f"n_top_genes={hvg.n_top_genes}, layer={manifest.layer!r}, flavor={hvg.flavor!r}, span={hvg.span!r}"
-    inside = [f"genes = highly_variable_genes(query, {arguments}, batch_key={hvg.batch_key!r})"]
+    given = {"n_top_genes": hvg.n_top_genes, "layer": manifest.layer, "flavor": hvg.flavor, "span": hvg.span}
+    arguments = ", ".join(f"{name}={_text(value)}" for name, value in {**given, "batch_key": hvg.batch_key}.items())
+    inside = [f"genes = highly_variable_genes(query, {arguments})"]
     if manifest.var_id != "soma_joinid":
         inside += [
             "# It names genes by joinid.",
-            f"var = query.var(column_names=['soma_joinid', {manifest.var_id!r}]).concat().to_pandas()",
-            f"genes.index = var.set_index('soma_joinid')[{manifest.var_id!r}].loc[genes.index]",
+            f'var = query.var(column_names=["soma_joinid", {_text(manifest.var_id)}]).concat().to_pandas()',
+            f'genes.index = var.set_index("soma_joinid")[{_text(manifest.var_id)}].loc[genes.index]',
         ]
     return _soma(run, manifest, like, inside)
 
 
 def _file(run: Run, manifest: Manifest, like: Execution, exported: str | None) -> list[str]:
     h5ad = METHODS[run.method].export == "h5ad"
-    opened = f"h5py.File({exported!r}, 'r')" if h5ad else f"zarr.open_consolidated({exported!r}, mode='r')"
+    opened = f'h5py.File({_text(exported)}, "r")' if h5ad else f'zarr.open_consolidated({_text(exported)}, mode="r")'
     return [
         f"file = {opened}",
         "adata = anndata.AnnData(",
@@ -209,11 +209,22 @@ _METHODS = {
 
 
 def _assigned(before: str, value: dict[str, Any], after: str) -> list[str]:
-    """A call with a mapping for its argument, over as many lines as it takes."""
-    lines = pformat(value, width=_WIDTH, sort_dicts=False).splitlines()
-    lines[0] = before + lines[0]
-    lines[-1] += after
-    return [lines[0], *(" " * len(before) + line for line in lines[1:])]
+    """A call with a mapping for its argument, a line an item."""
+    if not value:
+        return [before + "{}" + after]
+    items = [f"    {_text(name)}: {_text(item)}," for name, item in value.items()]
+    return [before + "{", *items, "}" + after]
+
+
+def _text(value: Any) -> str:
+    """A value as Python reads it, text in the quotes that formatters like."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(name)}: {_text(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return repr(value)
 
 
 def _indented(lines: list[str]) -> list[str]:
