@@ -178,12 +178,13 @@ def parse_max_rss(text: str) -> int | None:
 def ended_by(job: BatchJob, end_state: JobEnd | None, memory: JobMemory = UNKNOWN_MEMORY) -> tuple[str, str]:
     """Status and reason for the record of a run whose job ended without one.
 
-    Without control groups Slurm says of a job that it ends for its memory (OverMemoryKill) no more than `FAILED`, signal 9, and
-    other schedulers are not asked: then the memory that was seen tells.
+    Without control groups Slurm says no more than `FAILED` of a job whose step it ends for its memory (OverMemoryKill): with
+    signal 9, or with the exit code of what had started the step. Other schedulers are not asked. Then the memory seen tells.
     """
     seen = f", {memory}" if str(memory) else ""
+    likely = "out of memory" if memory.is_near else "killed"
     if end_state is None:
-        return ("out of memory" if memory.is_near else "killed"), f"{job} ended without a word{seen}"
+        return likely, f"{job} ended without a word{seen}"
     state, (code, _, signal) = end_state.state, end_state.exit_code.partition(":")
     if state == "TIMEOUT":
         return "out of time", f"{job} reached its time limit"
@@ -192,7 +193,9 @@ def ended_by(job: BatchJob, end_state: JobEnd | None, memory: JobMemory = UNKNOW
     if state == "CANCELLED":
         return "killed", f"{job} was cancelled"
     if signal == "9" or code == "137":
-        return ("out of memory" if memory.is_near else "killed"), f"{job} got signal 9{seen}"
+        return likely, f"{job} got signal 9{seen}"
+    if state == "FAILED":
+        return likely, f"{job} ended as FAILED, exit code {end_state.exit_code}{seen}"
     return "killed", f"{job} ended as {state}, exit code {end_state.exit_code}"
 
 

@@ -95,7 +95,9 @@ def test_end_of_a_job_as_status_and_reason(end, status, reason) -> None:
 NEAR, FAR, UNSEEN = JobMemory(1000, 800), JobMemory(1000, 799), JobMemory(1000, None)
 
 
-@pytest.mark.parametrize("end", [JobEnd("FAILED", "0:9"), JobEnd("FAILED", "137:0"), None], ids=str)
+@pytest.mark.parametrize(
+    "end", [JobEnd("FAILED", "0:9"), JobEnd("FAILED", "137:0"), JobEnd("FAILED", "1:0"), None], ids=str
+)
 def test_a_sudden_end_is_for_memory_if_that_was_seen_near_what_was_asked_for(end) -> None:
     assert [ended_by(JOB, end, memory)[0] for memory in (NEAR, FAR, UNSEEN)] == ["out of memory", "killed", "killed"]
     assert ended_by(JOB, end, NEAR)[1].endswith(", 800 MiB seen of its 1,000 MiB")
