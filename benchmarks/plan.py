@@ -7,8 +7,9 @@
 
 Each execution is unprofiled, in a process tree of its own. Two tables are printed: what the constants fitted from all runs say
 of those same runs, and what constants fitted without a dataset say of it, for each dataset in turn; the second is the claim.
-Of several executions of a run the largest memory and the least time count. Memory hardly depends on what else the machine does;
-seconds do.
+Of several executions of a run the largest memory and the least time count. Seconds depend on what else the machine does; memory
+does where that shares libraries with the runs, since PSS counts a page by how many processes map it: let nothing else run from
+the same installation, or from one that shares its files.
 """
 
 import argparse
@@ -23,7 +24,6 @@ import msgspec
 from plan_runs import BENCHES, VARIANTS, runs_of
 
 from somaray.config import Settings
-from somaray.datasets.export import export as export_dataset
 from somaray.datasets.prepare import prepare
 from somaray.datasets.store import Source
 from somaray.matrix import Run, run_from_path
@@ -64,6 +64,9 @@ def exported(run: Run, folder: Path, manifest: Manifest) -> Path | None:
         return None
     path = folder / run.dataset / f"x.{export}"
     if not path.exists():
+        # Not before: pages of libraries that this process holds too would count by half in what is measured.
+        from somaray.datasets.export import export as export_dataset
+
         export_dataset(Source.from_manifest(manifest, {}, None), path, manifest.nnz)
     return path
 
