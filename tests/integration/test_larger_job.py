@@ -1,5 +1,7 @@
 """An execution that its job's memory ends: left to a larger job once, and then a record that tells of both."""
 
+import re
+
 import pytest
 
 from somaray.beginnings import beginning_path, left_behind
@@ -66,14 +68,15 @@ def test_a_run_over_its_jobs_memory_is_measured_once_more_and_its_record_says_so
     assert failures(try_it.folder, "timing-1") == 1
 
 
-@pytest.mark.parametrize(("tries", "told"), [(2, ""), (3, "; no job of 1.76 GiB came to measure it again")])
+@pytest.mark.parametrize(("tries", "told"), [(2, ""), (3, r"; no job of [\d.]+ GiB came to measure it again")])
 def test_where_no_larger_job_comes_the_record_says_why_it_was_stopped(try_it, tries, told) -> None:
     with pytest.raises(SomarayError):
         try_it(1, JOB_MIB)
     execution = try_it(tries, JOB_MIB)
     assert execution.status == "out of memory"
     assert execution.reason.split(";")[0].endswith("of 540 MiB")
-    assert execution.reason.endswith(told)
+    # How large a job depends on what was seen to stand beside the run, this process among it.
+    assert re.search(f"{told}$", execution.reason)
     assert execution.retried is None
 
 
