@@ -31,6 +31,7 @@ rule all:
         "results/report.html",
         "results/README.md",
         PLOTS,
+        REPLAYS,
         every_run("flamegraph"),
         "results/verdict.txt",
     localrule: True

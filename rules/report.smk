@@ -13,6 +13,7 @@ COLUMNS = {
 }
 PLOTS = [f"results/plots/{file}" for file in figure_files(SETTINGS.runs)]
 NATIVE = SETTINGS.native_traces
+REPLAYS = every_run("replay.mp4", "replay.webp") if SETTINGS.replay else []
 
 
 rule write_tables:
@@ -91,6 +92,7 @@ rule write_allocations_document:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.report_fingerprint("allocations_document"),
+        replay=SETTINGS.replay,
     script:
         "../scripts/write_allocations_document.py"
 
@@ -153,6 +155,26 @@ rule draw_plots:
         "../scripts/draw_plots.py"
 
 
+rule make_replay:
+    input:
+        capture=f"{RUN_DIR}/capture.json",
+        timings=[f"{RUN_DIR}/{timing}.json" for timing in TIMINGS],
+        columns=[f"{RUN_DIR}/{kind}/{name}.parquet" for kind in ("memory", "tasks") for name in EXECUTIONS],
+    output:
+        video=f"{RUN_DIR}/replay.mp4",
+        short=f"{RUN_DIR}/replay.webp",
+    log:
+        "results/logs/{dataset}/{method}/{setting}/replay.log",
+    # Last of all: nobody waits for it.
+    priority: -1
+    conda:
+        "../envs/somaray.yaml"
+    params:
+        fingerprint=stages.replay_fingerprint(),
+    script:
+        "../scripts/make_replay.py"
+
+
 rule write_report:
     input:
         **RECORDS,
@@ -171,6 +193,7 @@ rule write_report:
     params:
         fingerprint=stages.page_fingerprint(),
         config_files=added_config_files(),
+        replay=SETTINGS.replay,
     script:
         "../scripts/write_report.py"
 
@@ -188,6 +211,7 @@ rule write_index:
         "../envs/somaray.yaml"
     params:
         fingerprint=stages.report_fingerprint("index"),
+        replay=SETTINGS.replay,
     script:
         "../scripts/write_index.py"
 

@@ -16,5 +16,6 @@ with script_log(snakemake.log[0]):
         natives=[read_record(path, NativeAllocations) for path in given.natives],
         imported=[read_foreign(path) for path in given.imported],
         plots="plots",
+        replays="hvg" if snakemake.params.replay else None,
     )
     Path(snakemake.output[0]).write_text(document)

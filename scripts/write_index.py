@@ -7,4 +7,4 @@ from somaray.report.gathered import gather
 from somaray.report.index import index
 
 with script_log(snakemake.log[0]):
-    Path(snakemake.output[0]).write_text(index(gather(snakemake.input)))
+    Path(snakemake.output[0]).write_text(index(gather(snakemake.input), replay=snakemake.params.replay))

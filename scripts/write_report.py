@@ -18,4 +18,5 @@ with script_log(snakemake.log[0]):
         report_path=Path(output.report),
         pages_dir=Path(output.pages),
         config_files=snakemake.params.config_files,
+        replay=snakemake.params.replay,
     )

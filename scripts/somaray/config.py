@@ -22,6 +22,7 @@ class Settings:
     """Everything the rules need, checked and with defaults filled in.
 
     `profile` is that of the plain capture; `native_traces` asks for a second one, with native traces.
+    `replay` asks for a video of each run.
     `common` are the settings of all runs, `variants` those that runs of each variant have.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     common: RunSettings = field(default_factory=RunSettings)
     variants: Mapping[str, RunSettings] = field(default_factory=dict)
     native_traces: bool = False
+    replay: bool = False
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -92,6 +94,7 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
         hvg=hvg,
         profile=ProfileSettings(**{**config["profile"], "native_traces": False}),
         native_traces=config["profile"]["native_traces"],
+        replay=config["replay"],
         limits=_limits(config["limits"], origins),
         imported=_imported(config["imported"], origins),
         common=common,

@@ -114,6 +114,13 @@ def page_fingerprint() -> str:
     return report_fingerprint("html.document", *templates) + version_fingerprint(["itables"])
 
 
+def replay_fingerprint() -> str:
+    """Fingerprint of what makes replays."""
+    packages = ("imageio-ffmpeg", "matplotlib", "pillow")
+    entries = ("somaray.report.replay.clip", "somaray.report.details:most_typical", "somaray.report.details:columns")
+    return source_fingerprint(*entries) + version_fingerprint(packages)
+
+
 def figures_fingerprint() -> str:
     """Fingerprint of what draws figures."""
     return report_fingerprint("figures.files") + version_fingerprint(["matplotlib"])

@@ -193,6 +193,17 @@ def test_a_failed_run_says_so_and_shows_what_came_before(allocations: Allocation
     assert "#### Driver" in allocations_document([failed], [allocations])
 
 
+def test_a_replay_is_folded_away_under_its_run() -> None:
+    folder = "hvg/he_art/soma-dask/100k_2x1x4"
+    document = allocations_document([execution()], [], replays="hvg")
+    assert (
+        "Ended well after 12.5 s under memray.\n\n<details><summary>Video</summary>\n\n"
+        "[![Tasks and memory of he\\_art/soma-dask/100k\\_2x1x4 as they came]"
+        f"({folder}/replay.webp)]({folder}/replay.mp4)\n\n</details>\n"
+    ) in document
+    assert "Video" not in allocations_document([execution()], [])
+
+
 def test_imported_runs_stand_under_their_own_dataset_and_are_marked() -> None:
     document = allocations_document([], [], [read_foreign(NOTES)], {"tiledbsoma": "abc123"})
     assert "## spleen, soma-dask: 250,000 cells, 100k cells a chunk\n\n### 2x3x4 (imported)\n" in document

@@ -11,6 +11,7 @@ from somaray.report.figures.files import draw_all
 from somaray.report.findings import Finding
 from somaray.report.gathered import Gathered
 from somaray.report.html.document import write_report
+from somaray.report.replay.clip import write_replay
 from support.made_records import agreement, allocations, check, execution, manifest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -90,8 +91,10 @@ def report_of(gathered: Gathered, folder: Path, figures: bool = False) -> Path:
             samples = pd.DataFrame([(s, "driver", "driver", 1, 2**28, 2**28) for s in (0.0, 5.0)], columns=columns)
             samples.to_parquet(detail.folder / "memory" / "1.parquet")
         draw_all(gathered.rows, gathered.details(runs_dir), folder / "plots")
+        last = gathered.details(runs_dir)[-1]
+        write_replay(last.shown, last.memory(), None, last.folder / "replay.mp4", last.folder / "replay.webp")
     path = folder / "report.html"
-    write_report(gathered, [finding], folder / "plots", folder / "hvg", path, folder / "report", ["mine.yaml"])
+    write_report(gathered, [finding], folder / "plots", folder / "hvg", path, folder / "report", ["mine.yaml"], figures)
     return path
 
 
@@ -151,6 +154,25 @@ def test_a_link_opens_its_run_in_a_small_report(visit, small) -> None:
     page.locator("#runs tbody a").last.click()
     page.wait_for_selector("details[open]")
     assert page.locator("details[open] svg[role=img]").count() == 3
+
+
+def test_a_replay_plays_from_beside_the_page(visit, small) -> None:
+    page = visit(small)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    page.locator("#runs tbody a").last.click()
+    page.locator("details[open] details.video summary").click()
+    video = page.locator("details[open] video")
+    assert video.get_attribute("preload") == "none"
+    assert video.evaluate("(each) => each.readyState") == 0, "nothing is fetched before it is asked for"
+    size = video.evaluate(
+        """(each) => new Promise((done, fail) => {
+            each.addEventListener("loadeddata", () => done([each.videoWidth, each.videoHeight]));
+            each.addEventListener("error", () => fail(each.error.message));
+            each.muted = true;
+            each.play();
+        })"""
+    )
+    assert size == [1280, 720]
 
 
 @pytest.mark.parametrize("which", ["small", "large"])

@@ -45,6 +45,11 @@ def test_index_begins_with_what_to_use() -> None:
     assert "- [heart/soma-dask/200\\_2x1x1](hvg/heart/soma-dask/200_2x1x1/)" in after
 
 
+def test_index_leads_to_replays_where_there_are_some() -> None:
+    assert "2x1x1/), [video](hvg/heart/soma-dask/200_2x1x1/replay.mp4)\n" in index(gathered(), replay=True)
+    assert "replay" not in index(gathered())
+
+
 def test_index_names_what_failed() -> None:
     text = index(gathered(None, status="failed", reason="ValueError: <b>"))
     assert (

@@ -249,6 +249,23 @@ def test_native_traces_add_captures_of_their_own(checkout) -> None:
     )
 
 
+def test_replays_are_made_when_asked_for_and_measure_nothing(checkout) -> None:
+    linking = {"write_allocations_document": 1, "write_report": 1, "write_index": 1, "verdict": 1}
+    checkout.configure({**TINY, "replay": True})
+    assert checkout.planned_rules() == Counter(make_replay=3, **linking)
+    one = "results/hvg/tiny/in-memory/whole/replay"
+    checkout.run("--cores", "2", f"{one}.mp4", "results/allocations.md", "results/README.md")
+    video = (checkout.folder / f"{one}.mp4").read_bytes()
+    assert video[4:8] == b"ftyp"
+    assert video.index(b"moov") < video.index(b"mdat"), "a browser may begin before it has all"
+    assert f"]({one.removeprefix('results/')}.mp4)" in (checkout.folder / "results/allocations.md").read_text()
+    assert f"]({one.removeprefix('results/')}.mp4)" in (checkout.folder / "results/README.md").read_text()
+    assert checkout.planned_rules() == Counter(make_replay=2, write_report=1, verdict=1)
+    # Off again, what links to them is written anew.
+    checkout.configure(TINY)
+    assert {job.rule for job in checkout.planned()} == {"write_allocations_document", "write_index", "verdict"}
+
+
 def test_raised_limits_run_nothing(checkout) -> None:
     checkout.configure({**TINY, "limits": {"memory": "20GiB"}})
     assert checkout.planned() == []

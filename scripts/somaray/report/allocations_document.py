@@ -10,7 +10,7 @@ from somaray.matrix import DEFAULT, Run
 from somaray.records import Allocations, Execution, Place, ProcessAllocations
 from somaray.report.allocation_list import allocation_lines, place_label, top_places
 from somaray.report.group_table import group_table
-from somaray.report.markdown import escape, image, table
+from somaray.report.markdown import escape, image, table, video
 from somaray.report.measured_with import measured_with
 from somaray.report.native_table import native_section
 from somaray.report.resident_lines import NEAR_THE_PEAK, resident_lines
@@ -60,6 +60,7 @@ def allocations_document(
     refs: Mapping[str, str] | None = None,
     natives: Sequence[NativeAllocations] = (),
     plots: str | None = None,
+    replays: str | None = None,
 ) -> str:
     """Write the document: a heading a dataset and chunk size, a section a parallelism, driver and workers apart.
 
@@ -73,6 +74,8 @@ def allocations_document(
         What the captures with native traces tell, of the runs that have one.
     plots
         From the document to the folder of figures; None shows none.
+    replays
+        From the document to the folder of runs whose replays are shown; None shows none.
     """
     named = {native.run: native for native in natives}
     summarised = {run_of(record): record for record in allocations}
@@ -81,7 +84,7 @@ def allocations_document(
             run,
             capture.n_obs,
             False,
-            _own(capture, summarised.get(run), refs, plots)
+            _own(capture, summarised.get(run), refs, plots, replays)
             + (native_section(named[run.path]) if run.path in named else ""),
         )
         for capture in captures
@@ -102,9 +105,18 @@ def allocations_document(
     return "\n".join(parts)
 
 
-def _own(capture: Execution, allocations: Allocations | None, refs: Mapping[str, str] | None, plots: str | None) -> str:
+def _own(
+    capture: Execution,
+    allocations: Allocations | None,
+    refs: Mapping[str, str] | None,
+    plots: str | None,
+    replays: str | None,
+) -> str:
     run = run_of(capture)
     parts = [f"### {_setting(run)}\n", _outcome(capture)]
+    if replays is not None:
+        replay = f"{replays}/{run.path}/replay"
+        parts.append(video(f"Tasks and memory of {run.path} as they came", f"{replay}.webp", f"{replay}.mp4"))
     processes = allocations.processes if allocations else ()
     if not processes:
         return "\n".join([*parts, "Nothing was captured.\n"])

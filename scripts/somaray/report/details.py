@@ -1,5 +1,6 @@
 """All that is known of one run, its files in columns included."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,35 +36,41 @@ class RunDetail:
 
     @property
     def shown(self) -> Execution:
-        """The execution that figures show: of the timings that ended well the one nearest their median, else the first."""
-        median = self.row.wall_seconds.median
-        good = [timing for timing in self.timings if timing.wall_seconds is not None and timing.status == "ok"]
-        if not good or median is None:
-            return self.timings[0] if self.timings else self.capture
-        return min(good, key=lambda timing: abs((timing.wall_seconds or 0.0) - median))
+        """The execution that figures show, see `most_typical`."""
+        return most_typical(self.capture, self.timings)
 
     def memory(self) -> pd.DataFrame | None:
         """Memory of every process over time in the execution that is shown; None if nothing was seen of it."""
-        return self._read("memory", _stem(self.shown))
+        return columns(self.folder, "memory", self.shown)
 
     def tasks(self) -> pd.DataFrame | None:
         """Its task stream; None where no task was recorded."""
-        return self._read("tasks", _stem(self.shown))
+        return columns(self.folder, "tasks", self.shown)
 
     def heap(self) -> pd.DataFrame | None:
         """The heap of every captured process over time; None if none could be read."""
-        return self._read("memory", "heap")
-
-    def _read(self, kind: str, stem: str) -> pd.DataFrame | None:
-        path = self.folder / kind / f"{stem}.parquet"
-        if not path.exists():
-            return None
-        table = pd.read_parquet(path)
-        return None if table.empty else table
+        return _read(self.folder / "memory" / "heap.parquet")
 
 
-def _stem(execution: Execution) -> str:
-    return "capture" if execution.replicate is None else str(execution.replicate)
+def most_typical(capture: Execution, timings: Sequence[Execution]) -> Execution:
+    """Choose the execution of a run to show: of the timings that ended well the one nearest their median, else the first."""
+    good = [timing for timing in timings if timing.wall_seconds is not None and timing.status == "ok"]
+    if not good:
+        return timings[0] if timings else capture
+    median = statistics.median(timing.wall_seconds or 0.0 for timing in good)
+    return min(good, key=lambda timing: abs((timing.wall_seconds or 0.0) - median))
+
+
+def columns(folder: Path, kind: str, execution: Execution) -> pd.DataFrame | None:
+    """Read what was taken down over time, `memory` or `tasks`, of an execution of the run in `folder`; None if nothing was."""
+    return _read(folder / kind / f"{'capture' if execution.replicate is None else execution.replicate}.parquet")
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    table = pd.read_parquet(path)
+    return None if table.empty else table
 
 
 def details(

@@ -25,13 +25,15 @@ FILES = (
 """What there is beside the index, and what it holds."""
 
 
-def index(gathered: Gathered, others: Sequence[tuple[str, str]] = ()) -> str:
+def index(gathered: Gathered, others: Sequence[tuple[str, str]] = (), replay: bool = False) -> str:
     """Write the index.
 
     Parameters
     ----------
     others
         Further files and what they hold.
+    replay
+        Whether every run has a replay.
     """
     failures = failed(gathered.executions, gathered.agreements)
     runs = [row.run for row in gathered.rows if row.origin == "measured"]
@@ -45,7 +47,7 @@ def index(gathered: Gathered, others: Sequence[tuple[str, str]] = ()) -> str:
     if failures:
         parts.append("\n".join(f"- {escape(line)}" for line in failures) + "\n")
     rows = [[f"[{escape(name)}]({name})", text] for name, text in (*FILES, *others)]
-    parts += [table(["File", "What it holds"], rows, left=2), _runs(runs)]
+    parts += [table(["File", "What it holds"], rows, left=2), _runs(runs, replay)]
     return "\n".join(parts)
 
 
@@ -65,6 +67,11 @@ def _chosen(row: RunRow | None) -> list[str]:
     return [escape(run.method), link, significant(row.wall_seconds.median, 3), format_bytes(memory_of(row))]
 
 
-def _runs(runs: Sequence[Run]) -> str:
-    lines = [f"- [{escape(run.path)}]({address(f'hvg/{run.path}/')})" for run in runs]
+def _runs(runs: Sequence[Run], replay: bool) -> str:
+    def line(run: Run) -> str:
+        folder = f"hvg/{run.path}/"
+        video = f", [video]({address(f'{folder}replay.mp4')})" if replay else ""
+        return f"- [{escape(run.path)}]({address(folder)}){video}"
+
+    lines = map(line, runs)
     return "\n".join(["<details><summary>Every run's own files</summary>\n", *lines, "\n</details>\n"])

@@ -26,6 +26,12 @@ def address(path: str) -> str:
     return quote(path)
 
 
+def video(title: str, short: str, path: str) -> str:
+    """Show a short animated picture that leads to the video, folded away."""
+    picture = f"![{escape(title)}]({address(short)})"
+    return f"<details><summary>Video</summary>\n\n[{picture}]({address(path)})\n\n</details>\n"
+
+
 def image(title: str, path: str) -> str:
     """Show a picture; its title stands where it cannot be shown."""
     return f"![{escape(title)}]({address(path)})\n"

@@ -69,15 +69,15 @@ def task_stream(execution: Execution, tasks: pd.DataFrame | None) -> Figure:
         while len(bars) > MOST_BARS:
             gap_seconds = max(gap_seconds * 2, end_seconds / 4000)
             bars = merged(tasks, gap_seconds)
-        threads = int(bars["lane"].max()) + 1
-        shown = min(threads, MOST_LANES)
+        n_threads = int(bars["lane"].max()) + 1
+        shown = min(n_threads, MOST_LANES)
         figure = new_figure(PAGE_INCHES, 1.25 + 0.17 * shown)
         axes = figure.add_subplot()
-        names = _colours(bars)
+        names = kind_colours(bars)
         for kind, colour in names.items():
             own = bars[bars["kind"] == kind]
-            axes.add_collection(PolyCollection(list(_boxes(own)), facecolor=colour, edgecolor="none"))
-        titles = [f"{worker} · {thread}" for worker, thread in _threads(tasks)]
+            axes.add_collection(PolyCollection(list(boxes(own)), facecolor=colour, edgecolor="none"))
+        titles = [f"{worker} · {thread}" for worker, thread in threads(tasks)]
         axes.set_yticks(range(shown), [label(title, 24) for title in titles[:shown]])
         axes.set(xlim=(0, end_seconds), ylim=(shown - 0.4, -0.6), xlabel="seconds since the run began")
         axes.grid(visible=False, axis="y")
@@ -86,18 +86,19 @@ def task_stream(execution: Execution, tasks: pd.DataFrame | None) -> Figure:
             loc="outside upper left",
             ncols=4,
         )
-        busy = (bars["stop_seconds"] - bars["start_seconds"]).sum() / (threads * end_seconds)
-        more = f" {threads - shown} more threads are left out." if threads > shown else ""
+        busy = (bars["stop_seconds"] - bars["start_seconds"]).sum() / (n_threads * end_seconds)
+        more = f" {n_threads - shown} more threads are left out." if n_threads > shown else ""
         footnote(figure, f"Threads were busy {100 * busy:.0f} % of the run's time.{more}")
     return figure
 
 
-def _threads(tasks: pd.DataFrame) -> list[tuple[str, int]]:
+def threads(tasks: pd.DataFrame) -> list[tuple[str, int]]:
+    """Worker and number of the thread of each lane."""
     first = tasks.assign(lane=lanes(tasks)).drop_duplicates("lane").sort_values("lane")
     return list(zip(first["worker"], first["thread"], strict=True))
 
 
-def _colours(bars: pd.DataFrame) -> dict[str, str]:
+def kind_colours(bars: pd.DataFrame) -> dict[str, str]:
     """Chunk reads first, other kinds by name; data on the move always in the same colour."""
     names = sorted(set(bars["kind"]), key=lambda kind: (kind != "read a chunk", kind == "other tasks", kind))
     free = iter(KIND_COLOURS)
@@ -111,7 +112,8 @@ def _colours(bars: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _boxes(bars: pd.DataFrame) -> np.ndarray:
+def boxes(bars: pd.DataFrame) -> np.ndarray:
+    """Corners of each stretch in its lane: stretches × 4 × 2, seconds and lanes."""
     low, high = bars["lane"].to_numpy() - 0.4, bars["lane"].to_numpy() + 0.4
     start, stop = bars["start_seconds"].to_numpy(), bars["stop_seconds"].to_numpy()
     return np.stack(

@@ -43,6 +43,7 @@ def write_report(
     report_path: str | Path,
     pages_dir: str | Path,
     config_files: Sequence[str] = (),
+    replay: bool = False,
 ) -> None:
     """Write the report, and into `pages_dir` the pages of runs if there are many (it is empty otherwise).
 
@@ -50,6 +51,8 @@ def write_report(
     ----------
     plots_dir
         Where the figures lie, as `figures.files` names them; one that is missing is left out.
+    replay
+        Whether every run has a replay in its folder.
     """
     report_path, pages_dir = Path(report_path), Path(pages_dir)
     shutil.rmtree(pages_dir, ignore_errors=True)
@@ -68,12 +71,12 @@ def write_report(
     environment = _environment()
     page = environment.get_template("report.html.j2")
     context = report_context(gathered, findings, hrefs, read_figure, runs)
-    told = [run_context(detail, read_figure, "", config_files) for detail in runs] if inline else []
+    told = [run_context(detail, read_figure, "", config_files, replay) for detail in runs] if inline else []
     report_path.write_text(page.render(**context, runs=told, tables=True))
     if not inline:
         page = environment.get_template("run_page.html.j2")
         for detail in runs:
-            each = run_context(detail, read_figure, "../", config_files)
+            each = run_context(detail, read_figure, "../", config_files, replay)
             text = page.render(run=each, findings=findings, hrefs={}, home=f"../{report_path.name}", tables=False)
             (pages_dir / f"{each['anchor']}.html").write_text(text)
 

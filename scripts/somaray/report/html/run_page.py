@@ -49,7 +49,9 @@ def anchor(run: Run) -> str:
     return f"run-{readable}-{hashlib.sha256(run.path.encode()).hexdigest()[:8]}"
 
 
-def run_context(detail: RunDetail, read_figure: ReadFigure, root: str, config_files: Sequence[str]) -> dict[str, Any]:
+def run_context(
+    detail: RunDetail, read_figure: ReadFigure, root: str, config_files: Sequence[str], replay: bool = False
+) -> dict[str, Any]:
     """Everything the template of a run needs.
 
     Parameters
@@ -58,6 +60,8 @@ def run_context(detail: RunDetail, read_figure: ReadFigure, root: str, config_fi
         From the page to the folder of results, `""` or `"../"`.
     config_files
         What the workflow was configured with, for the command that runs this again.
+    replay
+        Whether the run has a replay.
     """
     run, row, shown = detail.run, detail.row, detail.shown
     return {
@@ -78,6 +82,7 @@ def run_context(detail: RunDetail, read_figure: ReadFigure, root: str, config_fi
         "processes": [_process(process) for process in shown.processes],
         "sides": list(_sides(detail)),
         "flame_graphs": _flame_graphs(detail, root),
+        "replay": root + quote(f"hvg/{run.path}/replay.mp4") if replay else "",
         "folder": root + quote(f"hvg/{run.path}/"),
         "environment": _environment(shown),
         "command": command(detail, config_files),
