@@ -133,7 +133,7 @@ def test_runs_are_sorted_by_size_not_by_name():
         ({"tile_threads": 8}, lambda run: run.setting.endswith("x8")),
         ({"dataset": "b", "processes": 4}, lambda run: run.dataset == "b" and run.setting.split("_")[-1][0] == "4"),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_exclude_drops_what_every_key_of_it_matches(pattern, dropped):
     axes = (["a", "b"], [CHUNKED, UNCHUNKED], [50_000, 100_000], [Parallelism(4, 2, 1), Parallelism(0, 4, 8)])
