@@ -1,5 +1,6 @@
-"""Jobs of the profile that a real Slurm ends: for their memory, by scancel; what their records say, and what is tried again."""
+"""The matrix through the profile on a real Slurm: jobs that it ends, a killed invocation, and what a local run gives."""
 
+import csv
 import json
 import os
 import re
@@ -14,9 +15,10 @@ import yaml
 from somaray.records import Execution, read_record
 from support.workflow import ROOT, TINY, Checkout
 
-CANCELLED, OUTGROWING, OUTGROWN_ONCE = "tiny/soma-dask/100_0x1x1", "tiny/in-memory/whole", "tiny/one-pass/100_0x1x1"
-FATES = {CANCELLED: "wait", OUTGROWING: "outgrow", OUTGROWN_ONCE: "outgrow once"}
-TIMINGS = [f"results/hvg/{run}/timing/1.json" for run in FATES]
+CANCELLED, RAISING, LATE = "tiny/soma-dask/100_0x1x1", "tiny/soma-dask/100_1x1x1", "tiny/one-pass/100_1x1x1"
+OUTGROWING, OUTGROWN_ONCE = "tiny/in-memory/whole", "tiny/one-pass/100_0x1x1"
+FATES = {CANCELLED: "wait", RAISING: "fail", LATE: "wait", OUTGROWING: "outgrow", OUTGROWN_ONCE: "outgrow once"}
+FAILED = {CANCELLED, RAISING, LATE, OUTGROWING}
 ENDED = r"Slurm job \d+ (got signal 9|ended as FAILED, exit code \d+:\d+), [\d,]+ MiB seen of its [\d,]+ MiB"
 SECONDS = 900
 
@@ -24,7 +26,7 @@ SECONDS = 900
 CONFIG = {
     **TINY,
     "methods": ["in-memory", "one-pass", "soma-dask"],
-    "parallelism": ["0x1x1"],
+    "parallelism": ["0x1x1", "1x1x1"],
     "limits": {"memory": None},
 }
 
@@ -39,13 +41,54 @@ class OnSlurm(Checkout):
         # The package of this folder, fates and all, before the one that is installed.
         return {**own, **self.slurm, "PYTHONPATH": str(self.folder / "scripts"), "TMPDIR": own["TMPDIR"]}
 
+    def ask(self, *command: str) -> str:
+        """What a command of Slurm's says."""
+        environment = self.environment()
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def meet(self, fates: dict[str, str]) -> None:
+        """Let runs meet these fates from now on."""
+        for run in FATES:
+            self.marker(run).unlink(missing_ok=True)
+        (self.folder / "fates.json").write_text(json.dumps(fates))
+
+    def marker(self, run: str):
+        return self.folder / f"fate-{run.replace('/', '-')}"
+
     def record(self, run: str) -> Execution:
-        return read_record(self.folder / "results/hvg" / run / "timing/1.json", Execution)
+        return read_record(self.folder / timing(run), Execution)
+
+    def submit(self):
+        """Start the workflow through the profile; it and the file where it says what it does."""
+        said = self.folder.parent / "said"
+        return self.start("--profile", "profiles/slurm", "--nocolor", said=said), said
+
+    def wait_for(self, runs: set[str], running, said) -> tuple[str, str]:
+        """Wait until one of some runs that wait is under way; which, and the number of its job."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            for run in runs:
+                if self.marker(run).exists():
+                    return run, self.marker(run).read_text()
+            assert running.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
+            time.sleep(0.2)
+
+
+def timing(run: str) -> str:
+    return f"results/hvg/{run}/timing/1.json"
+
+
+def kill(running) -> None:
+    """End an invocation with all it has started on this machine, as a lost login node does."""
+    if running.poll() is None:
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 @pytest.fixture(scope="module")
-def ended(slurm, tmp_path_factory) -> tuple[OnSlurm, str]:
-    """An invocation in which every job met its end, and the number of the job that was cancelled."""
+def ended(slurm, tmp_path_factory) -> OnSlurm:
+    """An invocation in which jobs met their ends."""
     checkout = OnSlurm.make(tmp_path_factory.mktemp("slurm") / "somaray", CONFIG)
     checkout.slurm = slurm
     scripts = checkout.folder / "scripts"
@@ -53,7 +96,7 @@ def ended(slurm, tmp_path_factory) -> tuple[OnSlurm, str]:
     for method in ("soma_dask", "in_memory", "one_pass"):
         with (scripts / "somaray/methods" / f"{method}.py").open("a") as stream:
             stream.write("\n\nimport fates\n\ncompute_hvg = fates.fated(compute_hvg)\n")
-    (checkout.folder / "fates.json").write_text(json.dumps(FATES))
+    checkout.meet(FATES)
     # As a site would: nodes that jobs share, and less memory for what is not measured.
     path = checkout.folder / "profiles/slurm/config.yaml"
     profile = yaml.safe_load(path.read_text())
@@ -62,51 +105,123 @@ def ended(slurm, tmp_path_factory) -> tuple[OnSlurm, str]:
         profile["set-resources"].pop(rule, None)
     path.write_text(yaml.safe_dump({**profile, "slurm-init-seconds-before-status-checks": 1}))
 
-    there = checkout.folder / f"fate-{CANCELLED.replace('/', '-')}"
-    said = checkout.folder.parent / "said"
-    running = checkout.start(*TIMINGS, "--profile", "profiles/slurm", "--nocolor", said=said)
+    running, said = checkout.submit()
     try:
-        deadline = time.monotonic() + SECONDS
-        while not there.exists():
-            assert running.poll() is None, said.read_text()
-            assert time.monotonic() < deadline, said.read_text()
-            time.sleep(0.2)
-        subprocess.run(["scancel", there.read_text()], env=checkout.environment(), check=True, timeout=60)
+        # Which of both comes first is Snakemake's choice.
+        waiting = {CANCELLED, LATE}
+        while waiting:
+            run, number = checkout.wait_for(waiting, running, said)
+            waiting.remove(run)
+            checkout.ask(
+                *(["scancel", number] if run == CANCELLED else ["scontrol", "update", f"job={number}", "timelimit=1"])
+            )
+        assert running.wait(SECONDS) == 1, said.read_text()
+    finally:
+        kill(running)
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def resumed(ended: OnSlurm, tmp_path_factory) -> tuple[OnSlurm, str, str]:
+    """The next invocations: one that was killed while a job ran, and one to the end; that job's number, and what was said."""
+    folder = tmp_path_factory.mktemp("resumed") / "somaray"
+    shutil.copytree(ended.folder, folder, symlinks=True)
+    checkout = OnSlurm(folder)
+    checkout.slurm = ended.slurm
+    checkout.meet({RAISING: "wait"})
+    running, said = checkout.submit()
+    try:
+        _, left = checkout.wait_for({RAISING}, running, said)
+    finally:
+        kill(running)
+    assert checkout.ask("squeue", "--noheader", "--format=%T", f"--jobs={left}").strip() == "RUNNING"
+    checkout.meet({})
+    checkout.run("--unlock", "--cores", "1")
+    running, said = checkout.submit()
+    try:
         assert running.wait(SECONDS) == 0, said.read_text()
     finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
-    return checkout, there.read_text()
+        kill(running)
+    return checkout, left, said.read_text()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Checkout:
+    """The same matrix on this machine, and no fate."""
+    checkout = Checkout.make(tmp_path_factory.mktemp("local") / "somaray", CONFIG)
+    checkout.run("--cores", "2")
+    return checkout
 
 
 def test_a_cancelled_job_is_a_record_that_says_so(ended) -> None:
-    checkout, number = ended
-    record = checkout.record(CANCELLED)
+    record = ended.record(CANCELLED)
+    number = ended.marker(CANCELLED).read_text()
     assert (record.status, record.reason) == ("killed", f"Slurm job {number} was cancelled")
     assert record.retried is None
 
 
+def test_a_job_past_its_time_is_a_record_that_says_so(ended) -> None:
+    record = ended.record(LATE)
+    number = ended.marker(LATE).read_text()
+    assert (record.status, record.reason) == ("out of time", f"Slurm job {number} reached its time limit")
+
+
+def test_what_raises_is_a_record_with_the_error(ended) -> None:
+    record = ended.record(RAISING)
+    assert (record.status, record.reason) == ("failed", "ValueError: so it was fated")
+
+
 def test_what_outgrew_its_job_was_measured_once_more_with_what_it_needed(ended) -> None:
-    checkout, _ = ended
     for run in (OUTGROWING, OUTGROWN_ONCE):
-        retried = checkout.record(run).retried
+        retried = ended.record(run).retried
         most_bytes = max(retried.memory_bytes, retried.seen_bytes)
         assert retried.retried_memory_bytes == -int(-most_bytes * 1.5 // 2**20) * 2**20
         assert retried.seen_bytes > 0.8 * retried.memory_bytes
         assert re.fullmatch(ENDED, retried.reason)
-    assert checkout.record(OUTGROWN_ONCE).status == "ok"
+    assert ended.record(OUTGROWN_ONCE).status == "ok"
 
 
 def test_what_outgrew_the_larger_job_too_is_out_of_memory(ended) -> None:
-    checkout, _ = ended
-    record = checkout.record(OUTGROWING)
+    record = ended.record(OUTGROWING)
     assert record.status == "out of memory"
     assert re.fullmatch(ENDED, record.reason)
     assert record.reason != record.retried.reason
 
 
+def test_each_is_a_row_with_its_reason(ended) -> None:
+    rows = list(csv.DictReader((ended.folder / "results/tables/runs.csv").open()))
+    assert len(rows) == len(FATES)
+    for row in rows:
+        setting = f"100_{row['processes']}x1x1" if row["chunk_size"] else "whole"
+        run = f"{row['dataset']}/{row['method']}/{setting}"
+        assert row["status"] == ended.record(run).status_text
+        assert (row["status"] != "ok") == (run in FAILED), run
+
+
 def test_the_next_invocation_measures_what_failed_and_nothing_else(ended) -> None:
-    checkout, _ = ended
-    planned = [job.output for job in checkout.planned(*TIMINGS) if job.rule in ("time_run", "ingest_dataset")]
-    assert sorted(planned) == sorted(f"results/hvg/{run}/timing/1.json" for run in (CANCELLED, OUTGROWING))
+    measured = ("capture_run", "time_run", "make_reference", "ingest_dataset")
+    planned = [job.output for job in ended.planned() if job.rule in measured]
+    assert sorted(planned) == sorted(map(timing, FAILED))
+
+
+def test_a_killed_invocation_is_resumed_and_what_was_done_stays(ended, resumed) -> None:
+    checkout, left, said = resumed
+    assert f"somaray: ended Slurm job {left}, left by an earlier invocation" in said
+    assert checkout.ask("squeue", "--noheader", "--format=%T").strip() == ""
+    for run in FATES:
+        captured = f"results/hvg/{run}/capture.json"
+        assert (checkout.folder / captured).read_bytes() == (ended.folder / captured).read_bytes()
+        assert checkout.record(run).status == "ok"
+    assert checkout.record(OUTGROWN_ONCE) == ended.record(OUTGROWN_ONCE)
+    assert checkout.planned() == []
+
+
+def test_slurm_and_this_machine_give_the_same_results(resumed, local) -> None:
+    checkout, _, _ = resumed
+    results = sorted(path.relative_to(local.folder) for path in (local.folder / "results/hvg").rglob("*hvg.parquet"))
+    assert len(results) == 2 * len(FATES)
+    for path in results:
+        assert (checkout.folder / path).read_bytes() == (local.folder / path).read_bytes(), path
+        agreement = path.parent / "agreement.json"
+        if (local.folder / agreement).exists():
+            assert (checkout.folder / agreement).read_bytes() == (local.folder / agreement).read_bytes()
