@@ -127,6 +127,17 @@ class Checkout:
         return Counter(job.rule for job in self.planned(*arguments))
 
 
+class OnScheduler(Checkout):
+    """A checkout whose jobs go to a scheduler, known by variables of the environment."""
+
+    variables: dict[str, str]
+
+    def environment(self) -> dict[str, str]:
+        """The scheduler's, and the package of this folder before the one that is installed."""
+        own = super().environment()
+        return {**own, **self.variables, "PYTHONPATH": str(self.folder / "scripts"), "TMPDIR": own["TMPDIR"]}
+
+
 def announced(text: str) -> list[JobLine]:
     """Read the jobs that Snakemake announced, in order."""
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", text, flags=re.MULTILINE)
