@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from somaray.records import Execution, read_record
-from support.workflow import ROOT, TINY, Checkout
+from support.workflow import ROOT, TINY, Checkout, OnScheduler
 
 CANCELLED, RAISING, LATE = "tiny/soma-dask/100_0x1x1", "tiny/soma-dask/100_1x1x1", "tiny/one-pass/100_1x1x1"
 OUTGROWING, OUTGROWN_ONCE = "tiny/in-memory/whole", "tiny/one-pass/100_0x1x1"
@@ -31,15 +31,8 @@ CONFIG = {
 }
 
 
-class OnSlurm(Checkout):
-    """A checkout in the environment of a Slurm, whose methods meet the fates in `fates.json`."""
-
-    slurm: dict[str, str]
-
-    def environment(self) -> dict[str, str]:
-        own = super().environment()
-        # The package of this folder, fates and all, before the one that is installed.
-        return {**own, **self.slurm, "PYTHONPATH": str(self.folder / "scripts"), "TMPDIR": own["TMPDIR"]}
+class OnSlurm(OnScheduler):
+    """A checkout whose methods meet the fates in `fates.json`."""
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm's says."""
@@ -90,7 +83,7 @@ def kill(running) -> None:
 def ended(slurm, tmp_path_factory) -> OnSlurm:
     """An invocation in which jobs met their ends."""
     checkout = OnSlurm.make(tmp_path_factory.mktemp("slurm") / "somaray", CONFIG)
-    checkout.slurm = slurm
+    checkout.variables = slurm
     scripts = checkout.folder / "scripts"
     shutil.copy(ROOT / "tests/support/fates.py", scripts / "fates.py")
     for method in ("soma_dask", "in_memory", "one_pass"):
@@ -127,7 +120,7 @@ def resumed(ended: OnSlurm, tmp_path_factory) -> tuple[OnSlurm, str, str]:
     folder = tmp_path_factory.mktemp("resumed") / "somaray"
     shutil.copytree(ended.folder, folder, symlinks=True)
     checkout = OnSlurm(folder)
-    checkout.slurm = ended.slurm
+    checkout.variables = ended.variables
     checkout.meet({RAISING: "wait"})
     running, said = checkout.submit()
     try:
