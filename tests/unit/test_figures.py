@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from somaray.matrix import Run
+from somaray.records import Phase
 from somaray.report.figures.group_bars import group_sums
 from somaray.report.figures.heat_maps import MEASURES, heat_map
-from somaray.report.figures.memory_over_time import by_process, memory_over_time
+from somaray.report.figures.memory_over_time import by_process, in_phases_of, memory_over_time
 from somaray.report.figures.names import axes_that_vary, figure_files
 from somaray.report.figures.scaling import scaling
 from somaray.report.figures.style import svg
@@ -163,3 +164,29 @@ def test_chunk_starts_and_phases_are_where_they_were() -> None:
     upper, _ = memory_over_time(execution(10.0), samples, stream, None).axes
     assert [line.get_xdata().tolist() for line in upper.lines] == [[3.5]]
     assert [text.get_text().strip() for text in upper.texts] == ["cluster", "hvg"]
+
+
+def phase(name: str, start_seconds: float, end_seconds: float) -> Phase:
+    return Phase(name=name, start_seconds=start_seconds, end_seconds=end_seconds)
+
+
+def test_heaps_of_a_slower_capture_stand_below_the_same_phases() -> None:
+    samples = pd.DataFrame(
+        [(s, "driver", "driver", 1, 100 * MIB, 0) for s in (0.0, 10.0)],
+        columns=["seconds", "process", "role", "pid", "pss_bytes", "rss_bytes"],
+    )
+    heap = pd.DataFrame({"process": "driver", "seconds": [0.0, 4.0, 22.0, 40.0], "heap_bytes": [0, MIB, 3 * MIB, MIB]})
+    timing = execution(10.0)
+    cluster, hvg = timing.phases
+    assert (cluster.end_seconds, hvg.end_seconds) == (2.0, 10.0)
+    slow = (phase("cluster", 0.0, 4.0), phase("hvg", 4.0, 40.0))
+    upper, lower = memory_over_time(timing, samples, None, heap, execution(40.0, None, phases=slow)).axes
+    assert lower.lines[0].get_xdata().tolist() == [0.0, 2.0, 6.0, 10.0]
+    assert upper.get_xlim() == lower.get_xlim() == (0.0, 10.0)
+
+
+def test_what_lies_beyond_the_phases_that_are_alike_keeps_its_distance() -> None:
+    own = (phase("cluster", 0.0, 4.0), phase("open", 4.0, 5.0))
+    others = (phase("cluster", 0.0, 2.0), phase("hvg", 2.0, 9.0))
+    assert in_phases_of(np.array([-1.0, 2.0, 4.0, 7.0]), own, others).tolist() == [-1.0, 1.0, 2.0, 5.0]
+    assert in_phases_of(np.array([3.0]), (), others).tolist() == [3.0]

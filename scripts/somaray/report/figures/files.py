@@ -27,7 +27,7 @@ def matrix_svg(rows: Sequence[RunRow], name: str) -> str:
 def run_svg(detail: RunDetail, name: str) -> str:
     """Draw one of `run_figures`."""
     if name == "memory":
-        return svg(memory_over_time(detail.shown, detail.memory(), detail.tasks(), detail.heap()))
+        return svg(memory_over_time(detail.shown, detail.memory(), detail.tasks(), detail.heap(), detail.capture))
     if name == "tasks":
         return svg(task_stream(detail.shown, detail.tasks()))
     return svg(group_bars(detail.allocations))

@@ -30,24 +30,53 @@ MOST_PROCESSES = 8
 
 
 def memory_over_time(
-    execution: Execution, memory: pd.DataFrame | None, tasks: pd.DataFrame | None, heap: pd.DataFrame | None
+    execution: Execution,
+    memory: pd.DataFrame | None,
+    tasks: pd.DataFrame | None,
+    heap: pd.DataFrame | None,
+    capture: Execution | None = None,
 ) -> Figure:
     """Draw summed PSS by process with the phases shaded and the starts of chunk reads below; under it, the captured heaps.
 
-    The heaps have an axis and a scale of their own: they are requests, seen in another execution, and can be a hundred times
-    what was ever resident.
+    Both share the axis of time. The heaps have a scale of their own: they are requests, seen in another execution, `capture`,
+    and can be a hundred times what was ever resident.
     """
     with styled():
         figure = new_figure(PAGE_INCHES, 4.2)
-        upper, lower = figure.subplots(2, 1, height_ratios=(3, 1.3))
-        _resident(upper, execution, memory, tasks)
-        _heaps(lower, heap)
+        upper, lower = figure.subplots(2, 1, height_ratios=(3, 1.3), sharex=True)
+        lower.set(xlabel="seconds since the run began")
+        _heaps(lower, heap, (() if capture is None else capture.phases), execution.phases)
+        end_seconds = _resident(upper, execution, memory, tasks)
+        if end_seconds is not None:
+            lower.set_xlim(0, end_seconds)
         what = "profiled execution" if execution.replicate is None else f"timing {execution.replicate}, unprofiled"
         footnote(
             figure,
-            f"Above: {what}; ticks at the bottom are starts of chunk reads. Below: requests, not RAM, in the capture.",
+            f"Above: {what}; ticks at the bottom are starts of chunk reads. Below: requests, not RAM, in the capture, each of "
+            "whose phases is drawn as long as above.",
         )
     return figure
+
+
+def in_phases_of(seconds: np.ndarray, own: Sequence[Phase], others: Sequence[Phase]) -> np.ndarray:
+    """Bring moments of one execution to where they would be in another: as far through the same phase.
+
+    Parameters
+    ----------
+    seconds
+        Moments of the first, increasing.
+    own, others
+        Its phases and the other's; those that are alike from the first on count, what comes after the last of them or before
+        the first keeps its distance to it.
+    """
+    knots, targets = [0.0], [0.0]
+    for mine, other in zip(own, others, strict=False):
+        if mine.name != other.name:
+            break
+        knots.append(max(mine.end_seconds, knots[-1]))
+        targets.append(max(other.end_seconds, targets[-1]))
+    inside = np.interp(seconds, knots, targets)
+    return inside + np.minimum(seconds, 0.0) + np.maximum(seconds - knots[-1], 0.0)
 
 
 def by_process(memory: pd.DataFrame, most_moments: int = MOST_MOMENTS) -> pd.DataFrame:
@@ -74,10 +103,13 @@ def _order(name: str) -> tuple[bool, list[int], str]:
     return name != "driver", [int(number) for number in re.findall(r"\d+", name)], name
 
 
-def _resident(axes: Axes, execution: Execution, memory: pd.DataFrame | None, tasks: pd.DataFrame | None) -> None:
+def _resident(
+    axes: Axes, execution: Execution, memory: pd.DataFrame | None, tasks: pd.DataFrame | None
+) -> float | None:
+    """Draw the bands; when the execution ends, in seconds, None where nothing is known of it."""
     if memory is None:
         say(axes, "no memory was sampled")
-        return
+        return execution.wall_seconds
     bands = by_process(memory)
     unit, name = bytes_unit(float(bands.sum(axis=1).max()))
     axes.stackplot(
@@ -90,12 +122,13 @@ def _resident(axes: Axes, execution: Execution, memory: pd.DataFrame | None, tas
     )
     end_seconds = max(float(bands.index.max()), execution.wall_seconds or 0.0)
     top = float((bands.sum(axis=1) / unit).max()) * 1.22
-    axes.set(xlim=(0, end_seconds), ylim=(0, top), ylabel=f"PSS ({name})")
+    axes.set(ylim=(0, top), ylabel=f"PSS ({name})")
     _shade(axes, execution.phases, end_seconds, top)
     if tasks is not None:
         starts = tasks.loc[tasks["chunk_read"] & (tasks["action"] == "compute"), "start_seconds"]
         axes.plot(starts, np.zeros(len(starts)), ls="", marker="|", color=INK, ms=7, mew=0.7, clip_on=False)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=5, borderaxespad=0)
+    return end_seconds
 
 
 def _shade(axes: Axes, phases: Sequence[Phase], end_seconds: float, top: float) -> None:
@@ -108,15 +141,15 @@ def _shade(axes: Axes, phases: Sequence[Phase], end_seconds: float, top: float) 
             axes.text(phase.start_seconds, top * 0.985, f" {phase.name}", va="top", fontsize=6.5, color=MUTED)
 
 
-def _heaps(axes: Axes, heap: pd.DataFrame | None) -> None:
+def _heaps(axes: Axes, heap: pd.DataFrame | None, own: Sequence[Phase], others: Sequence[Phase]) -> None:
     if heap is None:
         say(axes, "no heap was captured")
         return
     unit, name = bytes_unit(float(heap["heap_bytes"].max()))
     for index, process in enumerate(sorted(heap["process"].unique(), key=_order)[:MOST_PROCESSES]):
-        own = heap[heap["process"] == process]
+        part = heap[heap["process"] == process].sort_values("seconds")
         text = re.sub(r"^(worker-\d+)-\d+$", r"\1", process)
-        axes.plot(
-            own["seconds"], own["heap_bytes"] / unit, color=PALETTE[index % len(PALETTE)], lw=1, label=label(text, 24)
-        )
-    axes.set(xlim=(0, None), ylim=(0, None), ylabel=f"heap ({name})", xlabel="seconds since the run began")
+        moments = in_phases_of(part["seconds"].to_numpy(float), own, others)
+        colour = PALETTE[index % len(PALETTE)]
+        axes.plot(moments, part["heap_bytes"] / unit, color=colour, lw=1, label=label(text, 24))
+    axes.set(ylim=(0, None), ylabel=f"heap ({name})")
