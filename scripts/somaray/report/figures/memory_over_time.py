@@ -52,8 +52,8 @@ def memory_over_time(
         what = "profiled execution" if execution.replicate is None else f"timing {execution.replicate}, unprofiled"
         footnote(
             figure,
-            f"Above: {what}; ticks at the bottom are starts of chunk reads. Below: requests, not RAM, in the capture, each of "
-            "whose phases is drawn as long as above.",
+            f"Above: {what}; ticks are starts of chunk reads. "
+            "Below: requests, not RAM, of the capture, fitted to the same phases.",
         )
     return figure
 

@@ -26,9 +26,9 @@ WIDTH, HEIGHT, DPI = 1280, 720, 100
 LEFT, RIGHT = 150, 1240
 TASKS = (188, 384)
 PHASES = (404, 428)
-MEMORY = (468, 638)
+MEMORY = (468, 628)
 PHASES_ALONE = (164, 192)
-MEMORY_ALONE = (236, 638)
+MEMORY_ALONE = (236, 628)
 """Where panels lie: columns of all, rows of each; a run without tasks gives its memory all the room."""
 
 READINGS_TOP, READINGS_BOTTOM = 104, 138
@@ -125,7 +125,7 @@ def _header(figure: Figure, course: Course, title: str, subtitle: str) -> None:
     sampled = (
         f"Memory is PSS, summed over processes{allowed}. Drawn from what was recorded of the run, not from a screen."
     )
-    _text(figure, 40, 704, sampled, fontsize=8.5, color=MUTED)
+    _text(figure, 40, 706, sampled, fontsize=8.5, color=MUTED)
 
 
 def _axes(figure: Figure, top: int, bottom: int) -> Axes:
