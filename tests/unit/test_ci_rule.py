@@ -50,7 +50,17 @@ def outcome(root, tmp_path):
         }
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they import half of the environment
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "xdist.plugin",
+                "-p",
+                "no:cacheprovider",
+                "--continue-on-collection-errors",
+                "tests",
+            ],
             cwd=project,
             env={**environment, "SOMARAY_CI": "1"} if ci else environment,
             capture_output=True,
