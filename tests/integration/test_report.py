@@ -4,22 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from somaray.report.figures.files import draw_all
-from somaray.report.findings import Finding
-from somaray.report.gathered import Gathered
-from somaray.report.html.document import write_report
-from somaray.report.replay.clip import write_replay
-from support.made_records import agreement, allocations, check, execution, manifest
+from support.made_report import HOSTILE, HOSTILE_NAME, made, report_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-HOSTILE = "<img src=x onerror=\"document.title='broken'\">'\"&{{7*7}}\n" + "n" * 300
-
-HOSTILE_NAME = HOSTILE[:200]
-"""As long as the name of a folder may be, with room to spare."""
 
 
 @pytest.fixture(scope="module")
@@ -60,44 +49,6 @@ def visit(browser):
     assert complaints == []
 
 
-def made(n_runs: int, dataset: str = "heart") -> Gathered:
-    """Records of runs that differ in their chunk sizes; the larger the chunks the faster, and the first failed."""
-    captures, timings, allocated, agreed = [], [], [], []
-    for number in range(1, n_runs + 1):
-        key = {"dataset": dataset, "chunk_size": number * 100}
-        failed = {"status": "failed", "reason": f"ValueError: {HOSTILE}"} if number == 1 else {}
-        captures.append(execution(20.0, None, **key))
-        timings.append(execution(None if failed else 1000.0 - number, 1, **key, **failed))
-        allocated.append(allocations(**key))
-        agreed.append(agreement(check(), **key))
-    return Gathered((manifest(dataset),), tuple(captures), tuple(timings), tuple(allocated), tuple(agreed))
-
-
-def report_of(gathered: Gathered, folder: Path, figures: bool = False) -> Path:
-    finding = Finding(
-        rule="r",
-        title="Buffers",
-        dataset="heart",
-        method="soma-dask",
-        evidence=(f"It is `{HOSTILE}`.",),
-        remedy="Less.",
-        runs=(gathered.rows[0].run.path,),
-    )
-    if figures:
-        runs_dir = folder / "hvg"
-        for detail in gathered.details(runs_dir):
-            (detail.folder / "memory").mkdir(parents=True)
-            columns = ["seconds", "process", "role", "pid", "pss_bytes", "rss_bytes"]
-            samples = pd.DataFrame([(s, "driver", "driver", 1, 2**28, 2**28) for s in (0.0, 5.0)], columns=columns)
-            samples.to_parquet(detail.folder / "memory" / "1.parquet")
-        draw_all(gathered.rows, gathered.details(runs_dir), folder / "plots")
-        last = gathered.details(runs_dir)[-1]
-        write_replay(last.shown, last.memory(), None, last.folder / "replay.mp4", last.folder / "replay.webp")
-    path = folder / "report.html"
-    write_report(gathered, [finding], folder / "plots", folder / "hvg", path, folder / "report", ["mine.yaml"], figures)
-    return path
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
     """Three runs of a dataset with a hostile name, with figures."""
@@ -106,16 +57,47 @@ def small(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Path:
-    return report_of(made(200), tmp_path_factory.mktemp("large"))
+    """Two hundred runs with figures."""
+    return report_of(made(200), tmp_path_factory.mktemp("large"), figures=True)
+
+
+def as_shown(text: str) -> str:
+    """Text as a browser shows it, a space for any white space."""
+    return " ".join(text.split())
 
 
 def test_hostile_names_stay_text(visit, small) -> None:
     page = visit(small)
     page.wait_for_selector("html[data-ready]", state="attached")
+    for summary in page.locator("details.run > summary").all():
+        summary.click()
+    # A dataset, the status of a run, a note on its result, and a file and a function of its top places.
+    failed = page.locator("details.run").first
+    for where, what in (
+        (page.locator("#answer h3").first, HOSTILE_NAME),
+        (page.locator("#runs tbody tr").first, f"failed (ValueError: {HOSTILE}"),
+        (page.locator("#agreement tbody tr").nth(1), f"not checked: not read: {HOSTILE}"),
+        (failed, f"/{HOSTILE}/12.py:12"),
+        (failed, f"{HOSTILE}12"),
+        (page.locator("#findings"), HOSTILE),
+    ):
+        assert as_shown(what) in as_shown(where.inner_text())
+    page.locator("#runs th", has_text="status").locator("button").click()
+    assert page.locator(".dtcc-dropdown").inner_text().count("\u2039img src=x") == 1
     assert page.title() == "somaray report"
     assert page.locator("img").count() == 0
-    assert "<img src=x" in page.locator("#answer").inner_text()
     assert small.stat().st_size < 5_000_000
+
+
+def test_of_a_large_matrix_only_what_is_of_all_runs_is_on_the_first_page(visit, large) -> None:
+    page = visit(large)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.locator("details.run").count() == 0
+    # The matrix's own figures; those of runs, three each, are on their pages.
+    assert page.locator("svg[role=img]").count() < 10
+    assert page.locator("*").count() < 25_000
+    assert large.stat().st_size < 5_000_000
+    assert len(list((large.parent / "report").glob("run-*.html"))) == 200
 
 
 def test_two_figures_share_no_id(small) -> None:
@@ -138,11 +120,26 @@ def test_columns_sort_and_rows_are_filtered(visit, large) -> None:
     assert {text.split()[2] for text in rows.all_inner_texts()} == {"5k_2x1x1", "15k_2x1x1"}
 
 
+def test_values_of_a_column_are_picked(visit, large) -> None:
+    page = visit(large)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    rows = page.locator("#runs tbody tr")
+    # One dataset, one method: nothing to pick there.
+    assert page.locator("#runs th button").count() == 2
+    page.locator("#runs th", has_text="status").locator("button").press("Enter")
+    page.get_by_role("button", name="failed (ValueError").click()
+    rows.nth(1).wait_for(state="detached")
+    assert rows.inner_text().split()[2] == "100_2x1x1"
+    page.get_by_role("button", name="ok", exact=True).click()
+    rows.nth(199).wait_for()
+
+
 def test_runs_of_a_large_matrix_have_pages_of_their_own(visit, large) -> None:
     page = visit(large)
     page.locator("#runs tbody a", has_text="300_2x1x1").first.click()
     page.wait_for_selector("h1:has-text('300_2x1x1')")
     assert "snakemake --cores all --configfile mine.yaml --force" in page.inner_text("pre")
+    assert page.locator("svg[role=img]").count() == 3
     page.locator("main a", has_text="All runs").click()
     page.wait_for_selector("#answer")
 

@@ -111,6 +111,7 @@ def report_context(
             figures[name] = (FIGURE_TITLES[name], inline_svg(svg, f"figure-{name}", FIGURE_TITLES[name]))
     executions = gathered.executions
     times = sorted(execution.provenance.made_at for execution in executions)
+    lines = [run_cells(row, hrefs) for row in rows]
     return {
         "choices": [_choice(choice, hrefs) for choice in choices(rows)],
         "trust": trust(gathered),
@@ -118,7 +119,8 @@ def report_context(
         "findings": findings,
         "hrefs": hrefs,
         "header": HEADER,
-        "rows": [run_cells(row, hrefs) for row in rows],
+        "picked": picked(lines),
+        "rows": lines,
         "agreement": agreement_cells(gathered, hrefs),
         "figures": figures,
         "manifests": gathered.manifests,
@@ -224,6 +226,9 @@ HEADER = (
 )
 """Columns of the table of runs, and what they mean."""
 
+PICKED = ("dataset", "method", "chunk", "processes", "threads", "tile_threads", "agrees", "status")
+"""Those of few values."""
+
 
 def run_cells(row: RunRow, hrefs: Mapping[str, str]) -> list[Cell]:
     """One run's cells under `HEADER`."""
@@ -244,7 +249,16 @@ def run_cells(row: RunRow, hrefs: Mapping[str, str]) -> list[Cell]:
         bytes_cell(row.largest_worker_rss_bytes.median),
         bytes_cell(row.driver_heap_peak_bytes),
         text_cell(row.agreement if row.origin == "measured" else values.NONE, bad=row.agreement.startswith("no (")),
-        text_cell(row.status, bad=row.status != "ok"),
+        text_cell("; ".join(filter(None, [row.status, row.retried])), bad=row.status != "ok"),
+    ]
+
+
+def picked(lines: Sequence[Sequence[Cell]]) -> list[str]:
+    """Columns of the table of runs whose values a reader can pick: of few values, and not the same in every row."""
+    return [
+        name
+        for index, (name, _) in enumerate(HEADER)
+        if name in PICKED and len({line[index].text for line in lines}) > 1
     ]
 
 

@@ -21,6 +21,14 @@ class Cell:
     bad: bool = False
     number: bool = True
 
+    @property
+    def found_by(self) -> str:
+        """What a filter looks at. DataTables takes it for HTML, so that no angle bracket may be in it."""
+        return " ".join(self.text.split()).translate(_NO_TAGS)
+
+
+_NO_TAGS = str.maketrans("<>", "\u2039\u203a")
+
 
 def text_cell(text: object, href: str = "", *, bad: bool = False) -> Cell:
     """A cell of words."""

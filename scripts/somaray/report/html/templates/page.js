@@ -40,8 +40,10 @@ if (tablesAddress) {
       info: false,
       order: [],
       autoWidth: false,
+      columnDefs: [{ targets: "pick", columnControl: [[{ extend: "searchList", orthogonal: "filter" }]] }],
       layout: { topStart: "search", topEnd: "info", bottomStart: null, bottomEnd: null },
-      language: { search: "Filter: ", info: "_TOTAL_ rows", infoFiltered: "of _MAX_", zeroRecords: "No row matches the filter" },
+      language: { search: "Filter: ", info: "_TOTAL_ rows", infoFiltered: "of _MAX_", zeroRecords: "No row matches the filter",
+        columnControl: { dropdown: "Pick values", searchList: "[title]", list: { search: "Find a value", all: "All", none: "None", empty: "Empty" } } },
     });
   }
   document.documentElement.dataset.ready = "yes";
