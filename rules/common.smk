@@ -22,6 +22,7 @@ from somaray.matrix import Run, run_from_path
 from somaray.measure.reconsider import reconsidered
 from somaray.plan.constants import constants_of
 from somaray.registry import METHODS
+from somaray.settings import LOCAL
 from somaray.variants import keep_last_variants
 from somaray.submission import MIB, WHOLE_CORES, cores_of, planned_request
 
@@ -109,7 +110,8 @@ def whole_host(wildcards):
 
 def cores_for_run(wildcards):
     """Threads of a measured job: all there are on one machine, what the run can use where jobs are submitted."""
-    return cores_of(run_of(wildcards)) if submitted() else ALL_CORES
+    run = run_of(wildcards)
+    return cores_of(run, SETTINGS.of(run).dask.cluster != LOCAL) if submitted() else ALL_CORES
 
 
 def retries():

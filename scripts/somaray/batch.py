@@ -137,6 +137,11 @@ def end(*jobs: BatchJob) -> list[BatchJob]:
     return there
 
 
+def cancel_named(name: str) -> None:
+    """Cancel all own jobs of a name in Slurm, waiting or running."""
+    _said("scancel", f"--name={name}")
+
+
 def submitted_from(folder: Path) -> list[BatchJob]:
     """Jobs that Snakemake submitted to Slurm from a folder and that wait or run; none where there is no Slurm.
 

@@ -54,7 +54,8 @@ class Settings:
         known = {DEFAULT: self.common, **self.variants}
         if run.variant not in known:
             raise SomarayError(f"{run.path}: unknown variant {run.variant!r}: expected one of {', '.join(known)}")
-        return reaching(known[run.variant], METHODS[run.method].unaffected_by)
+        has_workers = run.parallelism is not None and run.parallelism.processes > 0
+        return reaching(known[run.variant], METHODS[run.method].unaffected_by, has_workers)
 
 
 def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Settings:

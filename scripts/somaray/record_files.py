@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from somaray.errors import SomarayError
-from somaray.settings import Part
+from somaray.settings import LOCAL, Part
 
 
 class Record(Part, frozen=True, kw_only=True):
@@ -27,9 +27,16 @@ def _never_retried(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "retried": None}
 
 
+def _workers_below_the_driver(raw: dict[str, Any]) -> dict[str, Any]:
+    """Before workers could live elsewhere, every one was a child of the driver."""
+    dask = raw.get("dask")
+    return {**raw, "dask": {**dask, "cluster": LOCAL}} if isinstance(dask, dict) else raw
+
+
 UPGRADES: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     **{(name, 1): _of_the_default_variant for name in ("Execution", "Allocations", "Agreement")},
     ("Execution", 2): _never_retried,
+    ("Execution", 3): _workers_below_the_driver,
 }
 """(record name, version) to the function that turns that version into the next."""
 

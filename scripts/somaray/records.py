@@ -92,11 +92,12 @@ class Phase(Part, frozen=True, kw_only=True):
 class ProcessRecord(Part, frozen=True, kw_only=True):
     """One process of an execution.
 
-    `peak_rss_bytes` is the kernel's own high-water mark (VmHWM), `sampled_rss_bytes` and `peak_pss_bytes` are the largest
-    samples; a peak between two samples shows in the first alone. `read_bytes` are those asked for through system calls,
-    `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does not tell. `vfs_reads` are what
-    TileDB asked of its file layer, local or remote; None where the process met a sudden end. `capture` names a file
-    in `capture/`; `capture_status` is None where there was none.
+    `host` is where it ran. `peak_rss_bytes` is the kernel's own high-water mark (VmHWM), save of a worker of a cluster that was
+    there before and whose mark was set by earlier work: then it is the largest sample of RSS. `sampled_rss_bytes` and
+    `peak_pss_bytes` are the largest samples; a peak between two samples shows in the first alone. `read_bytes` are those
+    asked for through system calls, `disk_read_bytes` those the kernel fetched from a device, both None where the kernel does
+    not tell. `vfs_reads` are what TileDB asked of its file layer, local or remote; None where the process met a sudden end.
+    `capture` names a file in `capture/`; `capture_status` is None where there was none.
     """
 
     name: str
@@ -132,16 +133,16 @@ class Execution(RunRecord, frozen=True, kw_only=True):
     """`capture.json` and `timing/N.json`: one execution of a run, profiled or not, ended well or badly.
 
     `wall_seconds` runs from the start of the first phase to the end of the last; `replicate` is None for the capture.
-    `peak_pss_bytes` is the largest sum over all processes alive at one sample. CPU seconds and bytes read leave out what
-    starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes together.
-    `vfs_reads` and `vfs_read_bytes` sum over driver and workers, None unless all of them tell.
+    `peak_pss_bytes` is the largest sum over all processes alive at one sample, on all hosts together. CPU seconds and bytes
+    read leave out what starting Python and importing took. `chunk_reads` counts finished reads of a chunk of X, all passes
+    together. `vfs_reads` and `vfs_read_bytes` sum over driver and workers, None unless all of them tell.
     `tiledb`, `dask` and the columns read (None: all) are the run's own, its variant's laid over those of all runs.
     `dask_work` is None where there was no Dask, or nobody to tell of it. `retried` is None unless a scheduler's job before this
     one was too small.
     """
 
-    VERSION: ClassVar[int] = 3
-    schema_version: int = 3
+    VERSION: ClassVar[int] = 4
+    schema_version: int = 4
     replicate: int | None
     attempt: int
     status: Status

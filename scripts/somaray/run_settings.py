@@ -1,5 +1,6 @@
 """The settings a run is executed with, from a configuration: those of all runs, or a variant's laid over them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,11 @@ from dask.config import merge
 from somaray.cluster import LIBRARY_THREAD_VARIABLES
 from somaray.credentials import WHERE, names_credential, uri_holds_credential
 from somaray.errors import SomarayError
-from somaray.settings import DaskSettings, RunSettings
-from somaray.units import parse_bytes
+from somaray.settings import LOCAL, SLURM, DaskSettings, RunSettings, SlurmSettings
+from somaray.units import parse_bytes, parse_seconds
 from somaray.validation import Key, Origins
+
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+):[0-9]{1,5}")
 
 
 def run_settings(raw: Mapping[str, Any], key: Key, origins: Origins, below: RunSettings | None = None) -> RunSettings:
@@ -33,7 +36,7 @@ def run_settings(raw: Mapping[str, Any], key: Key, origins: Origins, below: RunS
     """
     below = below or RunSettings()
     dask = raw.get("dask", {})
-    own = DaskSettings(**{**msgspec.structs.asdict(below.dask), **dask})
+    own = DaskSettings(**{**msgspec.structs.asdict(below.dask), **dask, "slurm": below.dask.slurm})
     columns = {
         axis: tuple(dict.fromkeys(raw[axis])) if raw[axis] is not None else None
         for axis in ("obs_columns", "var_columns")
@@ -42,7 +45,12 @@ def run_settings(raw: Mapping[str, Any], key: Key, origins: Origins, below: RunS
     return msgspec.structs.replace(
         below,
         tiledb={**below.tiledb, **tiledb_settings(raw.get("tiledb", {}), (*key, "tiledb"), origins)},
-        dask=msgspec.structs.replace(own, config=merge(below.dask.config, dask.get("config", {}))),
+        dask=msgspec.structs.replace(
+            own,
+            cluster=_cluster(own.cluster, (*key, "dask", "cluster"), origins),
+            slurm=_slurm(dask.get("slurm", {}), (*key, "dask", "slurm"), origins, below.dask.slurm),
+            config=merge(below.dask.config, dask.get("config", {})),
+        ),
         environment={
             **below.environment,
             **_environment(raw.get("environment", {}), (*key, "environment"), origins),
@@ -60,8 +68,18 @@ def settings_named(raw: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def reaching(settings: RunSettings, unaffected_by: Sequence[str]) -> RunSettings:
-    """Leave out what means nothing to a method, so that changing it does not run the method again."""
+def reaching(settings: RunSettings, unaffected_by: Sequence[str], has_workers: bool) -> RunSettings:
+    """Leave out what means nothing to a run of a method, so that changing it does not run it again.
+
+    Parameters
+    ----------
+    has_workers
+        Whether the run has worker processes, which may live elsewhere.
+    """
+    dask = settings.dask if has_workers else msgspec.structs.replace(settings.dask, cluster=LOCAL)
+    if dask.cluster != SLURM:
+        dask = msgspec.structs.replace(dask, slurm=SlurmSettings())
+    settings = msgspec.structs.replace(settings, dask=dask)
     left = {name: default for name, default in _NOTHING.items() if name in unaffected_by}
     if "dask" in left:
         left["dask"] = DaskSettings(library_threads=settings.dask.library_threads)
@@ -95,6 +113,33 @@ def _tiledb_value(value: Any) -> str:
         except SomarayError:
             return text
     return text
+
+
+def _cluster(cluster: str, key: Key, origins: Origins) -> str:
+    if cluster not in (LOCAL, SLURM) and not _ADDRESS.fullmatch(cluster):
+        raise origins.error(
+            key,
+            f"{cluster!r} is no cluster: expected {LOCAL}, {SLURM}, or the address of a scheduler, e.g. tls://host:8786",
+        )
+    return cluster
+
+
+def _slurm(raw: Mapping[str, Any], key: Key, origins: Origins, below: SlurmSettings) -> SlurmSettings:
+    own = {name: value for name, value in raw.items() if name not in ("memory", "walltime", "directives")}
+    if "directives" in raw:
+        own["directives"] = tuple(raw["directives"])
+    for name, field, parse in (
+        ("memory", "memory_bytes", parse_bytes),
+        ("walltime", "walltime_seconds", parse_seconds),
+    ):
+        if name in raw:
+            try:
+                own[field] = None if raw[name] is None else parse(raw[name])
+            except SomarayError as error:
+                raise origins.error((*key, name), str(error)) from error
+            if own[field] == 0:
+                raise origins.error((*key, name), "0 leaves nothing to run in: expected more, or null")
+    return msgspec.structs.replace(below, **own)
 
 
 def _environment(variables: Mapping[str, Any], key: Key, origins: Origins) -> dict[str, str]:

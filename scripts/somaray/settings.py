@@ -24,8 +24,32 @@ class HvgSettings(Part, frozen=True, kw_only=True):
     target_sum: float | None = None
 
 
+class SlurmSettings(Part, frozen=True, kw_only=True):
+    """What each worker's Slurm job asks for; None is left to the plan, or to Slurm.
+
+    `interface` is the network interface that the scheduler and workers listen on, `directives` are further `#SBATCH` lines.
+    """
+
+    queue: str | None = None
+    account: str | None = None
+    walltime_seconds: float | None = None
+    memory_bytes: int | None = None
+    interface: str | None = None
+    directives: tuple[str, ...] = ()
+
+
+LOCAL, SLURM = "local", "slurm"
+
+
 class DaskSettings(Part, frozen=True, kw_only=True):
-    """How the Dask cluster of a run is made."""
+    """How the Dask cluster of a run is made.
+
+    `cluster` is `local` (workers are children of the driver), `slurm` (a Slurm job each), or the address of a scheduler that
+    runs already.
+    """
+
+    cluster: str = LOCAL
+    slurm: SlurmSettings = SlurmSettings()
 
     memory_management: bool = False
     dashboard: bool = False

@@ -11,13 +11,16 @@ from somaray.matrix import Run
 from somaray.plan.constants import Prediction, constants_of
 from somaray.plan.planned import manifest_path, predict_run
 from somaray.plan.size import known_size
-from somaray.settings import Limits
+from somaray.settings import LOCAL, Limits, SlurmSettings
 
 MIB = 2**20
 
 BESIDE_MIB = 1024
 """Memory of a job that its run cannot have: two Snakemake processes, the supervisor and the sampler take about 600 MiB, and
 a scheduler that sums RSS counts shared libraries once a process."""
+
+NANNY_MIB = 512
+"""Memory of a worker's job beside the worker: the process of Dask's that started it, and the sampler."""
 
 RUN_SHARE = 0.9
 """Of the rest, what the run may have before its supervisor ends it: in time, so that its row can say so itself."""
@@ -59,18 +62,27 @@ class Request:
         return {name: value for name, value in named if value is not None}
 
 
-def cores_of(run: Run) -> int:
-    """Cores that a run can keep busy: one for the driver, and a process's Dask threads or the TileDB threads they wait for.
+def cores_of(run: Run, workers_elsewhere: bool = False) -> int:
+    """Cores that a run's job keeps busy: one for the driver, and a process's Dask threads or the TileDB threads they wait for.
 
     A Dask thread sleeps while TileDB reads for it, so that of T Dask and C TileDB threads of a process max(T, C) are at work.
+    Workers elsewhere have cores of their own.
     """
     if run.parallelism is None:
         return WHOLE_CORES
     own = run.parallelism
+    if workers_elsewhere:
+        return 1
     return 1 + max(own.processes, 1) * max(own.threads, own.tile_threads)
 
 
-def request_for(run: Run, limits: Limits, prediction: Prediction | None = None, most_mib: int | None = None) -> Request:
+def request_for(
+    run: Run,
+    limits: Limits,
+    prediction: Prediction | None = None,
+    most_mib: int | None = None,
+    workers_elsewhere: bool = False,
+) -> Request:
     """What the job of a run asks for: its cores, and memory and time of its execution with what stands beside.
 
     Those are what is predicted, with room, and no more than the budgets allow; the budgets alone where nothing is predicted.
@@ -91,7 +103,7 @@ def request_for(run: Run, limits: Limits, prediction: Prediction | None = None, 
         predicted_seconds = prediction.seconds * TIME_ROOM
     times = [time for time in (limits.time_seconds, predicted_seconds) if time is not None]
     minutes = -int(-min(times) // 60) + BESIDE_MINUTES if times else None
-    return Request(cores_of(run), memory_mib, minutes)
+    return Request(cores_of(run, workers_elsewhere), memory_mib, minutes)
 
 
 def planned_request(settings: Settings, run: Run, results_dir: str | Path, most_mib: int | None = None) -> Request:
@@ -99,11 +111,30 @@ def planned_request(settings: Settings, run: Run, results_dir: str | Path, most_
 
     It does not depend on runs that end meanwhile: the same before a job is submitted and inside it.
     """
+    elsewhere = settings.of(run).dask.cluster != LOCAL
+    return request_for(run, settings.limits, predicted(settings, run, results_dir), most_mib, elsewhere)
+
+
+def predicted(settings: Settings, run: Run, results_dir: str | Path) -> Prediction | None:
+    """What is predicted of a configuration's run, by what is known of its dataset now; None where that is too little."""
     size = known_size(settings.catalogue[run.dataset], manifest_path(results_dir, run.dataset))
-    prediction = None
-    if size is not None:
-        prediction = predict_run(settings, run, size, constants_of(results_dir), cores_of(run))
-    return request_for(run, settings.limits, prediction, most_mib)
+    return None if size is None else predict_run(settings, run, size, constants_of(results_dir), cores_of(run))
+
+
+def worker_job(settings: Settings, run: Run, results_dir: str | Path) -> SlurmSettings:
+    """What the Slurm job of each of a run's workers asks for: as configured, and as planned where nothing is.
+
+    Its memory is that of the largest worker with room, and what Dask's process beside it takes; its time that of the run's job.
+    """
+    own = settings.of(run).dask.slurm
+    prediction = predicted(settings, run, results_dir)
+    memory_bytes, seconds = own.memory_bytes, own.walltime_seconds
+    if memory_bytes is None and prediction is not None and prediction.largest_worker_bytes is not None:
+        memory_bytes = int(prediction.largest_worker_bytes * MEMORY_ROOM) + NANNY_MIB * MIB
+    minutes = request_for(run, settings.limits, prediction).minutes
+    if seconds is None and minutes is not None:
+        seconds = 60.0 * minutes
+    return msgspec.structs.replace(own, memory_bytes=memory_bytes, walltime_seconds=seconds)
 
 
 def second_memory_mib(first_mib: int, measured_mib: int | None) -> int:

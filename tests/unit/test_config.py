@@ -2,13 +2,14 @@
 
 import copy
 
+import msgspec
 import pytest
 import yaml
 
 from somaray.config import AUTO_MEMORY_BYTES, load_settings
 from somaray.errors import SomarayError
 from somaray.matrix import Run
-from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings, RunSettings
+from somaray.settings import DaskSettings, HvgSettings, Limits, ProfileSettings, RunSettings, SlurmSettings
 from somaray.units import Parallelism
 from somaray.validation import Origins, dotted, load_schema
 from somaray.variants import keep_last_variants
@@ -76,7 +77,8 @@ def test_defaults_are_filled_in(load):
 def test_the_schema_and_the_records_have_the_same_keys_and_defaults(section, kind):
     properties = load_schema()["properties"][section]["properties"]
     assert set(properties) == set(kind.__struct_fields__)
-    assert kind(**{name: described["default"] for name, described in properties.items()}) == kind()
+    defaults = {name: described["default"] for name, described in properties.items()}
+    assert msgspec.convert(defaults, kind) == kind()
 
 
 def test_the_mapping_that_was_given_is_left_alone():
@@ -210,6 +212,12 @@ MISTAKES = [
     ("tiledb: {sm.a: [1]}", "tiledb.sm.a", "[1]", "text or a number"),
     ("tiledb: {vfs.s3.aws_secret_access_key: x}", "tiledb.vfs.s3.aws_secret_access_key", "credentials", "environment"),
     ("dask: {dashboard: 'on'}", "dask.dashboard", "'on'", "true or false"),
+    ("dask: {cluster: kubernetes}", "dask.cluster", "'kubernetes'", "local, slurm, or the address of a scheduler"),
+    ("variants: {v: {dask: {cluster: 'tcp://host'}}}", "variants.v.dask.cluster", "'tcp://host'", "tls://host:8786"),
+    ("dask: {slurm: {partition: main}}", "dask.slurm.partition", "unknown key 'partition'", "queue"),
+    ("dask: {slurm: {memory: much}}", "dask.slurm.memory", "'much'", "4GiB"),
+    ("variants: {v: {dask: {slurm: {memory: 0}}}}", "variants.v.dask.slurm.memory", "0", "expected more, or null"),
+    ("dask: {slurm: {walltime: 0}}", "dask.slurm.walltime", "0", "30m, 2h"),
     ("dask: {library_threads: 0}", "dask.library_threads", "0", "at least 1"),
     ("exclude: [{variant: small}]", "exclude[0].variant", "unknown variant 'small'", "default"),
     ("runs: {a: [1k_1x1x1_small]}", "runs.a[0]", "unknown variant 'small'", "default"),
@@ -414,3 +422,24 @@ def test_a_variant_that_the_command_line_changes_stays_as_merged(tmp_path):
     config = {"variants": {"v": {"tiledb": {"a": 1, "b": 3}}}}
     keep_last_variants(config, files)
     assert config["variants"]["v"] == {"tiledb": {"a": 1, "b": 3}}
+
+
+def test_where_workers_live_is_laid_over_by_variants_and_means_nothing_without_workers(load):
+    settings = load("""
+methods: [soma-dask, in-memory]
+chunk_sizes: [2k]
+parallelism: [2x1x1, 0x2x1]
+dask: {cluster: slurm, slurm: {queue: long, memory: 4GiB, directives: [--exclusive]}}
+variants:
+  default: {}
+  short: {dask: {slurm: {queue: short, walltime: 90m}}}
+  there: {dask: {cluster: "tls://[fd00::1]:8786"}}
+""")
+    by_path = {run.path: settings.of(run).dask for run in settings.runs}
+    slurm = SlurmSettings(queue="long", memory_bytes=4 * 2**30, directives=("--exclusive",))
+    assert by_path["a/soma-dask/2k_2x1x1"] == DaskSettings(cluster="slurm", slurm=slurm)
+    short = msgspec.structs.replace(slurm, queue="short", walltime_seconds=5400.0)
+    assert by_path["a/soma-dask/2k_2x1x1_short"].slurm == short
+    # What jobs would ask for is none of an address's affairs, nor is either of a run without worker processes.
+    assert by_path["a/soma-dask/2k_2x1x1_there"] == DaskSettings(cluster="tls://[fd00::1]:8786")
+    assert by_path["a/soma-dask/2k_0x2x1"] == by_path["a/in-memory/whole"] == DaskSettings()

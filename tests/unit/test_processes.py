@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from somaray.cli import main
 from somaray.records import ProcessAllocations, write_record
 from somaray.report.processes import process_rows, process_table, processes_markdown, short_lines
+from somaray.settings import DaskSettings
 from somaray.units import format_bytes_short
 from support.made_records import MIB, allocations, execution, process
 
@@ -102,6 +104,19 @@ def test_the_table_tells_a_killed_worker_from_its_replacement() -> None:
         "| worker-1 (process 9, killed) | partial | 3 GiB | 6 GiB | 80 MiB | 79 MiB | 500 MiB | 499 MiB |"
     )
     assert lines[4].startswith("| worker-1 | complete | 7 GiB | 14 GiB |")
+
+
+def test_hosts_are_told_where_there_are_several_or_workers_live_elsewhere() -> None:
+    two = msgspec.structs.replace(
+        CAPTURE,
+        processes=(ran("driver", 1), msgspec.structs.replace(ran("worker-1", 1), host="node2")),
+    )
+    own = two.processes[0].host
+    lines = process_table(process_rows(two, TIMINGS, None)).splitlines()
+    assert [line.split(" | ")[1] for line in lines if "--" not in line] == ["host", own, "node2"]
+    elsewhere = msgspec.structs.replace(CAPTURE, dask=DaskSettings(cluster="slurm"))
+    assert "| host |" in process_table(process_rows(elsewhere, TIMINGS, None))
+    assert "host" not in process_table(process_rows(CAPTURE, TIMINGS, None))
 
 
 def test_the_document_has_a_section_a_run_and_says_how_it_ended() -> None:

@@ -2,18 +2,17 @@
 
 import json
 import signal
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from somaray.credentials import names_credential
 from somaray.dask_work import DaskWork
-from somaray.measure.captures import OUTCOME, complete_marker, read_accounts
+from somaray.measure.captures import OUTCOME, complete_marker, read_accounts, read_samples
 from somaray.measure.dask_watch import DASK_EVENT
 from somaray.measure.job import Job
-from somaray.measure.process_tree import ProcessSample
-from somaray.measure.task_stream import write_task_stream
+from somaray.measure.process_tree import Process, ProcessSample
+from somaray.measure.task_stream import epoch_at_zero, write_task_stream
 from somaray.measure.timeline import Peaks, Timeline
 from somaray.provenance import provenance
 from somaray.records import Execution, Manifest, Phase, ProcessRecord, read_record
@@ -56,8 +55,9 @@ def assemble(
     phases, zero_seconds = phases_of(observed.events)
     accounts = read_accounts(observed.work_dir)
     # The event is written before the result is, which is not part of the run.
-    timeline = observed.timeline.until(next((e["at_seconds"] for e in observed.events if e["event"] == "end"), None))
-    timeline.write(memory_path, zero_seconds, {own["pid"]: own for own in accounts})
+    timeline = observed.timeline.beside(read_samples(observed.work_dir, epoch_at_zero()))
+    timeline = timeline.until(next((e["at_seconds"] for e in observed.events if e["event"] == "end"), None))
+    timeline.write(memory_path, zero_seconds, {_process(own): own for own in accounts})
     if tasks_path is not None:
         write_task_stream(observed.work_dir, tasks_path, zero_seconds)
     processes = process_records(accounts, timeline, job.capture_dir)
@@ -151,22 +151,36 @@ def process_records(
     """One record a process: by its own account where it gave one, else from the samples alone."""
     last, peaks = timeline.last(), timeline.peaks()
     records = [
-        _record(own, ProcessSample(*own["end"]) if own["end"] else last.get(own["pid"]), peaks, capture_dir)
+        _record(own, ProcessSample(*own["end"]) if own["end"] else last.get(_process(own)), peaks, capture_dir)
         for own in accounts
     ]
-    known = {own["pid"] for own in accounts}
-    for pid, sample in sorted(last.items()):
-        if pid not in known:
+    known = {_process(own) for own in accounts}
+    for process, sample in sorted(last.items()):
+        if process not in known:
+            host, pid = process
             own = {"name": f"other-{pid}", "role": "other", "pid": pid, "capture": None, "start": None, "end": None}
-            own |= {"host": socket.gethostname(), "vfs_reads": None, "vfs_read_bytes": None}
+            own |= {"host": host, "lives": "here", "vfs_reads": None, "vfs_read_bytes": None}
             records.append(_record(own, sample, peaks, capture_dir))
     return tuple(records)
 
 
+def _process(own: dict[str, Any]) -> Process:
+    return own["host"], own["pid"]
+
+
+def _peak_rss_bytes(own: dict[str, Any], start: ProcessSample | None, end: ProcessSample | None, sampled: Peaks) -> int:
+    """The kernel's high-water mark, unless it was set before the run and not passed in it; then the largest sample."""
+    if end is None:
+        return 0
+    if own["lives"] == "there before" and start is not None and end.peak_rss_bytes == start.peak_rss_bytes:
+        return max(sampled.rss_bytes or 0, start.rss_bytes, end.rss_bytes)
+    return end.peak_rss_bytes
+
+
 def _record(
-    own: dict[str, Any], end: ProcessSample | None, peaks: dict[int, Peaks], capture_dir: str | None
+    own: dict[str, Any], end: ProcessSample | None, peaks: dict[Process, Peaks], capture_dir: str | None
 ) -> ProcessRecord:
-    sampled = peaks.get(own["pid"], Peaks())
+    sampled = peaks.get(_process(own), Peaks())
     start = ProcessSample(*own["start"]) if own["start"] else None
     end = end or start
     used = _usage(start, end)
@@ -179,7 +193,7 @@ def _record(
         role=own["role"],
         pid=own["pid"],
         host=own["host"],
-        peak_rss_bytes=end.peak_rss_bytes if end else 0,
+        peak_rss_bytes=_peak_rss_bytes(own, start, end, sampled),
         peak_pss_bytes=sampled.pss_bytes,
         cpu_seconds=used.cpu_seconds,
         read_bytes=used.read_bytes,

@@ -13,6 +13,8 @@ from threading import Lock
 from typing import Any
 
 EVENTS = "events.jsonl"
+AFAR_EVENTS = "events-afar.jsonl"
+"""Those of a scheduler elsewhere, by its own clock: two hosts must not write to one file."""
 
 
 class Clock:
@@ -42,17 +44,19 @@ class Clock:
 class EventReader:
     """Reads the events written since it was last asked."""
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
-        self._offset = 0
+    def __init__(self, *paths: str | Path) -> None:
+        self._offsets = dict.fromkeys(map(Path, paths), 0)
 
     def new(self) -> list[dict[str, Any]]:
-        """Return events not returned before; a half-written line waits for its end."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as stream:
-            stream.seek(self._offset)
-            data = stream.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        """Return events not returned before, file by file; a half-written line waits for its end."""
+        lines: list[bytes] = []
+        for path, offset in self._offsets.items():
+            if not path.exists():
+                continue
+            with path.open("rb") as stream:
+                stream.seek(offset)
+                data = stream.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._offsets[path] += len(whole)
+            lines += whole.splitlines()
+        return [json.loads(line) for line in lines]

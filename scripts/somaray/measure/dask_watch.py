@@ -40,6 +40,11 @@ class DaskWatch(SchedulerPlugin):
             await handle(*args, expr_ser=expr_ser, **kwargs)
 
         handlers[_GRAPH_ARRIVES] = weigh
+        self._weighed = handle
+
+    def leave_graphs(self) -> None:
+        """Have graphs handled again as they were before."""
+        self._scheduler.stream_handlers[_GRAPH_ARRIVES] = self._weighed
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """Weigh the first task of each kind as it is sent, and add up how long finished ones took."""
@@ -94,7 +99,7 @@ def spilled_by(dask_worker: Worker) -> int:
 
 @contextmanager
 def dask_watched(client: Client, clock: Clock) -> Iterator[None]:
-    """Watch the scheduler of a local cluster while the body runs, and write what was seen as an event, however it ends."""
+    """Watch a scheduler in this process while the body runs, and write what was seen as an event, however it ends."""
     watch = DaskWatch(client.cluster.scheduler)
     watch.weigh_graphs()
     client.cluster.scheduler.add_plugin(watch)

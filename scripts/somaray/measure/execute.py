@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somaray.cluster import open_client
+from somaray.cluster_elsewhere import open_address, open_slurm
 from somaray.datasets.storage_errors import explain_s3, plain_message
 from somaray.errors import SomarayError, Unsupported
 from somaray.matrix import Run
 from somaray.measure.captures import OUTCOME, account, track, watched_workers
 from somaray.measure.clock import EVENTS, Clock
-from somaray.measure.dask_watch import dask_watched
-from somaray.measure.job import Job
-from somaray.measure.progress import count_tasks
-from somaray.measure.task_stream import record_tasks
+from somaray.measure.job import Job, worker_jobs
+from somaray.measure.scheduler_side import watched_scheduler
 from somaray.measure.vfs import CountedSource, count_vfs
 from somaray.records import Manifest, read_record
-from somaray.units import parse_parallelism
+from somaray.settings import LOCAL, SLURM
+from somaray.units import Parallelism, parse_parallelism
 
 if TYPE_CHECKING:
     import pandas as pd
+    from distributed import Client
 
 DRIVER_CAPTURE = "driver.bin"
 
@@ -45,6 +46,16 @@ def write_hvg(path: str | Path, table: "pd.DataFrame") -> None:
     temporary = path.with_name(path.name + ".part")
     table.rename_axis(index="var_id").reset_index().to_parquet(temporary, index=False)
     temporary.replace(path)
+
+
+def open_cluster(job: Job, parallelism: Parallelism) -> AbstractContextManager["Client"]:
+    """The cluster of a run, where its settings have its workers."""
+    work_dir = Path(job.work_dir)
+    if job.dask.cluster == LOCAL:
+        return open_client(parallelism, job.dask, work_dir / "dask")
+    if job.dask.cluster == SLURM:
+        return open_slurm(parallelism, job.dask, work_dir, job.environment, worker_jobs(work_dir))
+    return open_address(parallelism, job.dask, work_dir)
 
 
 def execute(job: Job) -> None:
@@ -74,16 +85,13 @@ def execute(job: Job) -> None:
         client = None
         if parallelism is not None:
             with clock.phase("cluster"):
-                client = stack.enter_context(open_client(parallelism, job.dask, work_dir / "dask"))
-                stack.enter_context(watched_workers(client, job.work_dir, job.capture_dir, job.profile))
-                is_chunk_read = getattr(module, "is_chunk_read", None)
-                counter = count_tasks(client, clock, is_chunk_read)
-                recorder = record_tasks(client, work_dir, is_chunk_read)
-                stack.enter_context(dask_watched(client, clock))
+                client = stack.enter_context(open_cluster(job, parallelism))
+                # Before the workers: elsewhere it sees to it that they are left as they were, whatever becomes of this process.
+                stack.enter_context(watched_scheduler(client, clock, work_dir, job.module))
+                stack.enter_context(
+                    watched_workers(client, job.work_dir, job.capture_dir, job.profile, job.dask.cluster)
+                )
         table = module.compute_hvg(source, run, job.hvg, client, clock.phase)
-        if client is not None:
-            counter.write()
-            recorder.write()
         # Now, while the threads that read in this process still hold what they read with.
         vfs = count_vfs()
     # The run ends here: what writing its result takes is not part of it, nor of the capture.

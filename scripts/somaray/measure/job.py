@@ -1,9 +1,16 @@
 """What the supervisor hands to the program it starts."""
 
+from pathlib import Path
+
 import msgspec
 
 from somaray.records import Record
 from somaray.settings import DaskSettings, HvgSettings, ProfileSettings
+
+
+def worker_jobs(work_dir: Path) -> str:
+    """Name of the Slurm jobs of an execution's workers, which no other execution has."""
+    return f"somaray-workers-{work_dir.name.rpartition('-')[2]}"
 
 
 class Job(Record, frozen=True, kw_only=True):

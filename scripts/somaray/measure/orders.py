@@ -20,7 +20,8 @@ from somaray.measure.lost import lost_execution, noted
 from somaray.measure.supervise import Order, supervise
 from somaray.records import Execution, Manifest, read_record, write_record
 from somaray.registry import METHODS
-from somaray.submission import MIB, within_allocation
+from somaray.settings import SLURM
+from somaray.submission import MIB, within_allocation, worker_job
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,10 @@ def order_of(
 def job_of(settings: Settings, run: Run, manifest: Path, outputs: Outputs, export: Path | None = None) -> Job:
     """All that the measured program needs to know; parameters as those of `measure`."""
     own = settings.of(run)
+    dask = own.dask
+    if dask.cluster == SLURM:
+        # results/datasets/NAME/manifest.json
+        dask = msgspec.structs.replace(dask, slurm=worker_job(settings, run, manifest.absolute().parents[2]))
     profile = msgspec.structs.replace(settings.profile, native_traces=outputs.native)
     method, flavor = METHODS[run.method], settings.hvg.flavor
     able = flavor in method.flavors
@@ -159,7 +164,7 @@ def job_of(settings: Settings, run: Run, manifest: Path, outputs: Outputs, expor
         manifest=str(manifest.absolute()),
         hvg=settings.hvg,
         tiledb=own.tiledb,
-        dask=own.dask,
+        dask=dask,
         environment=own.environment,
         obs_columns=own.obs_columns,
         var_columns=own.var_columns,

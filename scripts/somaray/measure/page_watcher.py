@@ -97,7 +97,8 @@ def run(session: int, work_dir: Path, capture_dir: Path) -> None:
 
 def _find_new(work_dir: Path, capture_dir: Path, watched: dict[int, _Watched]) -> None:
     for own in read_accounts(work_dir):
-        if own["pid"] in watched or own["capture"] is None:
+        # One elsewhere is on another host, or not ours to stop.
+        if own["pid"] in watched or own["capture"] is None or own["lives"] != "here":
             continue
         capture = capture_dir.resolve() / own["capture"]
         # The account comes first, then the tracker.

@@ -6,12 +6,18 @@ whatever the program started is found by it (proc(5), field 6 of /proc/PID/stat)
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
+_HOST = socket.gethostname()
+
+
+type Process = tuple[str, int]
+"""What tells a process from all others of an execution: its host and its number there."""
 
 
 class ProcessSample(NamedTuple):
@@ -24,6 +30,28 @@ class ProcessSample(NamedTuple):
     cpu_seconds: float
     read_bytes: int | None
     disk_read_bytes: int | None
+    host: str = _HOST
+
+    @property
+    def process(self) -> Process:
+        """Whose sample it is."""
+        return self.host, self.pid
+
+
+def tree_pids(root: int) -> list[int]:
+    """List a process and all that descend from it, zombies left out."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        fields = _stat(int(entry)) if entry.isdigit() else None
+        if fields is not None and fields[0] not in ("Z", "X"):
+            children.setdefault(int(fields[1]), []).append(int(entry))
+            if int(entry) == root:
+                children.setdefault(root, [])
+    found, left = [], [root] if root in children else []
+    while left:
+        found.append(left.pop())
+        left += children.get(found[-1], ())
+    return sorted(found)
 
 
 def session_pids(session: int) -> list[int]:

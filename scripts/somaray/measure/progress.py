@@ -46,7 +46,7 @@ class TaskCounter(SchedulerPlugin):
 
 
 def count_tasks(client: Client, clock: Clock, is_chunk_read: Callable[[Any], bool] | None) -> TaskCounter:
-    """Start counting on the scheduler of a local cluster."""
+    """Start counting on a scheduler in this process."""
     scheduler = client.cluster.scheduler
     counter = TaskCounter(clock, scheduler, is_chunk_read)
     scheduler.add_plugin(counter)

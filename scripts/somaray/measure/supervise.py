@@ -16,22 +16,21 @@ from typing import TextIO
 import msgspec
 from filelock import FileLock, Timeout
 
-from somaray.batch import current_job
+from somaray.batch import cancel_named, current_job
 from somaray.cluster import library_thread_environment
 from somaray.measure.assemble import Observed, assemble
 from somaray.measure.budget import resolve_limits
-from somaray.measure.clock import EVENTS, EventReader
-from somaray.measure.job import Job
+from somaray.measure.clock import AFAR_EVENTS, EVENTS, EventReader
+from somaray.measure.job import Job, worker_jobs
 from somaray.measure.job_memory import JobWatch
 from somaray.measure.process_tree import end_session
 from somaray.measure.progress import Progress
 from somaray.measure.standstill import continue_session
 from somaray.measure.timeline import Timeline
 from somaray.records import Execution, write_record
-from somaray.settings import Limits
+from somaray.settings import LOCAL, SLURM, Limits
 from somaray.units import format_bytes, format_seconds
 
-SAMPLE_INTERVAL_SECONDS = 0.2
 _REPORT_INTERVAL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +111,7 @@ def supervise(order: Order, log: TextIO, saw: Callable[[int], None] | None = Non
     """
     console = Console(log)
     limits = resolve_limits(order.limits)
-    with measuring_alone(console), tempfile.TemporaryDirectory(prefix="somaray-") as scratch:
+    with measuring_alone(console), _work_dir(order) as scratch:
         job = msgspec.structs.replace(order.job, work_dir=scratch)
         if job.capture_dir is not None:
             # What a killed execution left behind must not be read as part of this one.
@@ -128,6 +127,34 @@ def supervise(order: Order, log: TextIO, saw: Callable[[int], None] | None = Non
     peak = "" if execution.peak_pss_bytes is None else f" | peak {format_bytes(execution.peak_pss_bytes)}"
     console.say(f"{order.title} | {execution.status_text}{seconds}{peak}")
     return execution
+
+
+@contextlib.contextmanager
+def _work_dir(order: Order) -> Iterator[str]:
+    """Make the folder in which processes leave what they have to say: among the results where some live on other hosts."""
+    if order.job.dask.cluster == LOCAL:
+        with tempfile.TemporaryDirectory(prefix="somaray-") as scratch:
+            yield scratch
+        return
+    folder, prefix = order.memory_path.absolute().parent, f".{order.memory_path.stem}-"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    scratch = tempfile.mkdtemp(prefix=prefix, dir=folder)
+    try:
+        yield scratch
+    finally:
+        # What a worker that ends late still writes shall not be in the way.
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _end_worker_jobs(job: Job, scratch: Path, log: TextIO) -> None:
+    """Cancel jobs of workers that their driver could not, and keep what the jobs said."""
+    if job.dask.cluster != SLURM:
+        return
+    cancel_named(worker_jobs(scratch))
+    for said in sorted(scratch.glob("*.err")):
+        print(f"{said.name}:\n{said.read_text(errors='replace')}", file=log)
 
 
 def child_environment(job: Job, extra: Mapping[str, str]) -> dict[str, str]:
@@ -177,13 +204,14 @@ def _watch(
     timeline = Timeline()
     reader = threading.Thread(target=timeline.read, args=(sampler.stdout,), daemon=True)
     reader.start()
-    events = EventReader(scratch / EVENTS)
+    events = EventReader(scratch / EVENTS, scratch / AFAR_EVENTS)
     try:
         watch = None if saw is None else JobWatch(driver.pid, timeline, saw)
         stopped, seen = _until_end(driver, order, limits, timeline, events, console, watch)
     finally:
         end_session(driver.pid)
         exit_code = driver.wait()
+        _end_worker_jobs(order.job, scratch, log)
         sampler.wait()
         watching.join()
         reader.join()
@@ -217,8 +245,7 @@ def _watch_pages(
 
 
 def _sampler_command(session: int) -> list[str]:
-    interval = ["--interval-seconds", str(SAMPLE_INTERVAL_SECONDS)]
-    return [sys.executable, "-m", "somaray.measure.sampler", "--session", str(session), *interval]
+    return [sys.executable, "-m", "somaray.measure.sampler", "--session", str(session)]
 
 
 def _until_end(

@@ -11,6 +11,8 @@ from dask.utils import key_split
 from distributed import Client
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from somaray.measure.captures import process_name
+
 TASKS = "tasks.jsonl"
 """File of the work directory with a line a stretch of work, in the order of `_FIELDS`."""
 
@@ -27,21 +29,27 @@ class TaskRecorder(SchedulerPlugin):
 
     name = "somaray-task-stream"
 
-    def __init__(self, path: str | Path, scheduler: Any, is_chunk_read: Callable[[Any], bool] | None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        scheduler: Any,
+        is_chunk_read: Callable[[Any], bool] | None,
+        epoch_seconds: float | None = None,
+    ) -> None:
         self._stream = Path(path).open("a")  # noqa: SIM115 (open as long as the program runs)
         self._scheduler = scheduler
         self._is_chunk_read = is_chunk_read
         self._rows: list[tuple[Any, ...]] = []
         self._written_at_seconds = time.monotonic()
         # Workers report seconds since the epoch; all else is told in the monotonic clock's.
-        self._epoch_seconds = time.time() - time.monotonic()
+        self._epoch_seconds = epoch_at_zero() if epoch_seconds is None else epoch_seconds
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """Take down a task that came to its end, good or bad."""
         if start != "processing" or finish not in ("memory", "erred"):
             return
         worker = self._scheduler.workers.get(kwargs.get("worker"))
-        name = "" if worker is None else f"worker-{worker.name}"
+        name = "" if worker is None else process_name(worker.name)
         chunk_read = self._is_chunk_read is not None and bool(self._is_chunk_read(key))
         for stretch in kwargs.get("startstops") or ():
             seconds = (stretch[end] - self._epoch_seconds for end in ("start", "stop"))
@@ -59,8 +67,13 @@ class TaskRecorder(SchedulerPlugin):
         self._rows.clear()
 
 
+def epoch_at_zero() -> float:
+    """Seconds since the epoch at 0 of this host's monotonic clock."""
+    return time.time() - time.monotonic()
+
+
 def record_tasks(client: Client, work_dir: str | Path, is_chunk_read: Callable[[Any], bool] | None) -> TaskRecorder:
-    """Start taking down tasks on the scheduler of a local cluster."""
+    """Start taking down tasks on a scheduler in this process."""
     scheduler = client.cluster.scheduler
     recorder = TaskRecorder(Path(work_dir) / TASKS, scheduler, is_chunk_read)
     scheduler.add_plugin(recorder)

@@ -1,13 +1,18 @@
 """What the sampler saw, kept in columns: memory of every process over time."""
 
 import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import pandas as pd
 
-from somaray.measure.process_tree import ProcessSample
+from somaray.measure.process_tree import Process, ProcessSample
+
+type Moment = tuple[float, list[ProcessSample]]
+"""When all processes of one sampler were looked at, and what was seen."""
 
 
 class Peaks(NamedTuple):
@@ -33,12 +38,8 @@ class Timeline:
 
     def read(self, stream: IO[str]) -> None:
         """Take in samples until the stream ends; a line cut short by the sampler's death is left out."""
-        for line in stream:
-            try:
-                taken = json.loads(line)
-            except json.JSONDecodeError:
-                return
-            self.add(taken["at_seconds"], [ProcessSample(*row) for row in taken["processes"]])
+        for at_seconds, samples in moments(stream):
+            self.add(at_seconds, samples)
 
     def add(self, at_seconds: float, samples: list[ProcessSample]) -> None:
         """Take in all processes of one moment."""
@@ -48,6 +49,26 @@ class Timeline:
         )
         self.most_bytes = max(self.most_bytes, self.summed_bytes)
         self.most_rss_bytes = max(self.most_rss_bytes, sum(sample.rss_bytes for sample in samples))
+
+    def beside(self, others: Sequence[Sequence[Moment]]) -> "Timeline":
+        """The same with what samplers of other hosts saw, each at the moments of this one.
+
+        A sample holds until its sampler's next one, the last for as long as the one before it did: so sums are over all hosts,
+        each as it was up to one interval before.
+        """
+        rows = []
+        by_moment: dict[float, list[ProcessSample]] = {}
+        for at_seconds, sample in self.rows:
+            by_moment.setdefault(at_seconds, []).append(sample)
+        starts = [[at_seconds for at_seconds, _ in other] for other in others]
+        for at_seconds, samples in by_moment.items():
+            rows += [(at_seconds, sample) for sample in samples]
+            for start, other in zip(starts, others, strict=True):
+                latest = bisect_right(start, at_seconds) - 1
+                holds_seconds = start[-1] - start[-2] if len(start) > 1 else 0.0
+                if latest >= 0 and (latest + 1 < len(start) or at_seconds <= start[-1] + holds_seconds):
+                    rows += [(at_seconds, sample) for sample in other[latest][1]]
+        return Timeline(rows)
 
     def until(self, end_seconds: float | None) -> "Timeline":
         """The samples up to a moment; all of them if there is none."""
@@ -67,20 +88,20 @@ class Timeline:
         at_seconds = max(sums, key=lambda moment: sums[moment])
         return sums[at_seconds], at_seconds
 
-    def last(self) -> dict[int, ProcessSample]:
-        """The last sample of each process, by pid."""
-        return {sample.pid: sample for _, sample in self.rows}
+    def last(self) -> dict[Process, ProcessSample]:
+        """The last sample of each process."""
+        return {sample.process: sample for _, sample in self.rows}
 
-    def peaks(self) -> dict[int, Peaks]:
-        """The largest samples of each process, by pid."""
-        peaks: dict[int, Peaks] = {}
+    def peaks(self) -> dict[Process, Peaks]:
+        """The largest samples of each process."""
+        peaks: dict[Process, Peaks] = {}
         for _, sample in self.rows:
-            peaks[sample.pid] = Peaks(
-                *map(_larger, peaks.get(sample.pid, Peaks()), (sample.pss_bytes, sample.rss_bytes))
+            peaks[sample.process] = Peaks(
+                *map(_larger, peaks.get(sample.process, Peaks()), (sample.pss_bytes, sample.rss_bytes))
             )
         return peaks
 
-    def write(self, path: str | Path, zero_seconds: float, processes: dict[int, dict[str, Any]]) -> None:
+    def write(self, path: str | Path, zero_seconds: float, processes: dict[Process, dict[str, Any]]) -> None:
         """Write `seconds, process, role, pid, pss_bytes, rss_bytes` as Parquet.
 
         Parameters
@@ -88,14 +109,14 @@ class Timeline:
         zero_seconds
             Moment of the monotonic clock that becomes 0, the start of the first phase.
         processes
-            By pid, the `name` and `role` of the processes that gave an account of themselves.
+            The `name` and `role` of the processes that gave an account of themselves.
         """
-        named = {pid: (own["name"], own["role"]) for pid, own in processes.items()}
+        named = {process: (own["name"], own["role"]) for process, own in processes.items()}
         table = pd.DataFrame(
             {
                 "seconds": [at_seconds - zero_seconds for at_seconds, _ in self.rows],
-                "process": [named.get(sample.pid, (f"other-{sample.pid}", ""))[0] for _, sample in self.rows],
-                "role": [named.get(sample.pid, ("", "other"))[1] for _, sample in self.rows],
+                "process": [named.get(sample.process, (f"other-{sample.pid}", ""))[0] for _, sample in self.rows],
+                "role": [named.get(sample.process, ("", "other"))[1] for _, sample in self.rows],
                 "pid": [sample.pid for _, sample in self.rows],
                 "pss_bytes": pd.array([sample.pss_bytes for _, sample in self.rows], dtype="Int64"),
                 "rss_bytes": pd.array([sample.rss_bytes for _, sample in self.rows], dtype="Int64"),
@@ -103,6 +124,16 @@ class Timeline:
         )
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(path, index=False)
+
+
+def moments(stream: Iterable[str]) -> Iterator[Moment]:
+    """Read what a sampler printed, up to a line cut short by its death."""
+    for line in stream:
+        try:
+            taken = json.loads(line)
+        except json.JSONDecodeError:
+            return
+        yield taken["at_seconds"], [ProcessSample(*row) for row in taken["processes"]]
 
 
 def _larger(one: int | None, other: int | None) -> int | None:

@@ -10,7 +10,7 @@ from somaray.matrix import DEFAULT
 from somaray.records import Execution
 from somaray.registry import METHODS
 from somaray.report.markdown import escape
-from somaray.settings import Part
+from somaray.settings import LOCAL, SLURM, DaskSettings
 from somaray.units import format_bytes, format_seconds
 
 
@@ -24,7 +24,7 @@ def measured_with(executions: Sequence[Execution]) -> str:
         for _, host in sorted(hosts.items())
     ]
     lines += _distinct("Versions", (_versions(execution) for execution in executions))
-    lines += _distinct("HVG", (_changed(execution.hvg) for execution in executions))
+    lines += _distinct("HVG", (_pairs(msgspec.to_builtins(execution.hvg)) for execution in executions))
     lines += _settings_by_variant(executions)
     lines += _distinct("Limits", (_limits(execution) for execution in executions))
     times = sorted(execution.provenance.made_at for execution in executions)
@@ -63,7 +63,7 @@ def _settings(executions: Sequence[Execution]) -> list[str]:
         method = METHODS.get(execution.method)
         meaningless = method.unaffected_by if method else ()
         if "dask" not in meaningless:
-            texts["Dask"].add(_changed(execution.dask))
+            texts["Dask"].add(_dask(execution.dask))
         if "tiledb" not in meaningless:
             texts["TileDB"].add(_pairs(execution.tiledb) or "its defaults")
         # Threads of libraries are told among Dask's settings.
@@ -91,8 +91,15 @@ def _pairs(settings: Mapping[str, object]) -> str:
     )
 
 
-def _changed(settings: Part) -> str:
-    return _pairs(msgspec.to_builtins(settings))
+def _dask(settings: DaskSettings) -> str:
+    """Where workers live is told where it is not the usual place."""
+    told = msgspec.to_builtins(settings)
+    cluster, slurm = told.pop("cluster"), told.pop("slurm")
+    if cluster != LOCAL:
+        told["cluster"] = cluster
+    if cluster == SLURM:
+        told |= {f"slurm.{name}": value for name, value in slurm.items() if value}
+    return _pairs(told)
 
 
 def _limits(execution: Execution) -> str:

@@ -8,6 +8,7 @@ from somaray.records import Allocations, Execution, ProcessRecord
 from somaray.report.markdown import escape, table
 from somaray.report.measured_with import measured_with
 from somaray.report.rows import run_of
+from somaray.settings import LOCAL
 from somaray.units import format_bytes, format_bytes_short
 
 INTRODUCTION = """\
@@ -22,7 +23,10 @@ replacement bears the same name.
 
 @dataclass(frozen=True)
 class ProcessRow:
-    """One process of a run's capture; None is what is not known. `timed_*` are medians over the timings."""
+    """One process of a run's capture; None is what is not known. `timed_*` are medians over the timings.
+
+    `host` is empty where all processes are on the driver's host, below it.
+    """
 
     name: str
     role: str
@@ -35,6 +39,7 @@ class ProcessRow:
     captured_pss_bytes: int | None
     timed_rss_bytes: float | None
     timed_pss_bytes: float | None
+    host: str = ""
 
 
 def process_rows(
@@ -52,6 +57,7 @@ def process_rows(
                 timed.setdefault(process.name, []).append(process)
     own = [process for process in capture.processes if process.role != "other"]
     rows = []
+    tell_host = capture.dask.cluster != LOCAL or len({process.host for process in own}) > 1
     for process in own:
         found, same = known.get((process.name, process.pid)), timed.get(process.name, [])
         several = sum(other.name == process.name for other in own) > 1
@@ -69,6 +75,7 @@ def process_rows(
                 captured_pss_bytes=process.peak_pss_bytes,
                 timed_rss_bytes=_median([each.peak_rss_bytes for each in same]),
                 timed_pss_bytes=_median([each.peak_pss_bytes for each in same]),
+                host=process.host if tell_host else "",
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.role != "driver", _number(row.name), not row.replaced, row.pid)))
@@ -86,16 +93,19 @@ def _number(name: str) -> tuple[int, str]:
 
 def process_table(rows: Sequence[ProcessRow]) -> str:
     """Write the rows of one run as a Markdown table."""
-    header = ["process", "capture", "heap peak", "allocated in all", "VmHWM", "peak PSS"]
+    header = ["capture", "heap peak", "allocated in all", "VmHWM", "peak PSS"]
     header += ["VmHWM in the capture", "peak PSS in the capture"]
-    return table(header, map(_cells, rows), left=2)
+    if any(row.host for row in rows):
+        return table(["process", "host", *header], (_cells(row, [escape(row.host)]) for row in rows), left=3)
+    return table(["process", *header], (_cells(row, []) for row in rows), left=2)
 
 
-def _cells(row: ProcessRow) -> list[str]:
+def _cells(row: ProcessRow, host: list[str]) -> list[str]:
     sizes = (row.heap_peak_bytes, row.total_bytes, row.timed_rss_bytes, row.timed_pss_bytes)
     name = f"{row.name} (process {row.pid}, killed)" if row.replaced else row.name
     return [
         escape(name),
+        *host,
         escape(row.capture),
         *(_bytes(size) for size in (*sizes, row.captured_rss_bytes, row.captured_pss_bytes)),
     ]

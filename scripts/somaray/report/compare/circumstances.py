@@ -78,6 +78,8 @@ def _circumstances(execution: Execution) -> dict[str, str]:
             **msgspec.structs.asdict(execution.dask),
             **execution.dask.config,
             "config": None,
+            **{f"slurm.{name}": value for name, value in msgspec.to_builtins(execution.dask.slurm).items()},
+            "slurm": None,
         },
         "environment": execution.environment,
         "limit": msgspec.structs.asdict(execution.limits),
