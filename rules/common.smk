@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from somaray import stages
 from somaray.batch import allocated_mib, current_job, end, largest_node_mib, submitted_from
 from somaray.beginnings import beginning_path, larger_job, left_behind
-from somaray.config import load_settings
+from somaray.config import TABLE_OF_RUNS, load_settings
 from somaray.datasets.prepare import check_datasets
 from somaray.errors import SomarayError
 from somaray.failures import failures

@@ -13,6 +13,7 @@ COLUMNS = {
 }
 PLOTS = [f"results/plots/{file}" for file in figure_files(SETTINGS.runs)]
 NATIVE = SETTINGS.native_traces
+COMPARED = [f"{SETTINGS.compare_with}/{TABLE_OF_RUNS}", "results/tables/runs.csv"] if SETTINGS.compare_with else []
 REPLAYS = every_run("replay.mp4", "replay.webp") if SETTINGS.replay else []
 
 
@@ -180,6 +181,7 @@ rule write_report:
         **RECORDS,
         imported=SETTINGS.imported,
         plots=PLOTS,
+        compared=COMPARED,
     output:
         report=report(
             "results/report.html", caption="../report/page.rst", category="Report", labels={"page": "the whole report"}
@@ -194,6 +196,7 @@ rule write_report:
         fingerprint=stages.page_fingerprint(),
         config_files=added_config_files(),
         replay=SETTINGS.replay,
+        compare_with=SETTINGS.compare_with,
     script:
         "../scripts/write_report.py"
 

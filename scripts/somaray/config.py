@@ -16,13 +16,16 @@ from somaray.units import parse_bytes, parse_count, parse_parallelism, parse_sec
 from somaray.validation import Key, Origins, load_schema, validate
 from somaray.variants import read_variants
 
+TABLE_OF_RUNS = "tables/runs.csv"
+"""In every results directory, the last of what tells its runs."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """Everything the rules need, checked and with defaults filled in.
 
     `profile` is that of the plain capture; `native_traces` asks for a second one, with native traces.
-    `replay` asks for a video of each run.
+    `replay` asks for a video of each run. `compare_with` is the results directory that the report holds these results against.
     `common` are the settings of all runs, `variants` those that runs of each variant have.
     """
 
@@ -37,6 +40,7 @@ class Settings:
     variants: Mapping[str, RunSettings] = field(default_factory=dict)
     native_traces: bool = False
     replay: bool = False
+    compare_with: str | None = None
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -96,6 +100,7 @@ def load_settings(config: Mapping[str, Any], files: Sequence[str | Path] = ()) -
         profile=ProfileSettings(**{**config["profile"], "native_traces": False}),
         native_traces=config["profile"]["native_traces"],
         replay=config["replay"],
+        compare_with=_other_results(config["compare_with"], origins),
         limits=_limits(config["limits"], origins),
         imported=_imported(config["imported"], origins),
         common=common,
@@ -111,6 +116,12 @@ def _imported(patterns: Sequence[str], origins: Origins) -> tuple[str, ...]:
             raise origins.error(("imported", index), f"{pattern!r} matches no file: expected JSON records")
         files |= set(found)
     return tuple(sorted(files))
+
+
+def _other_results(folder: str | None, origins: Origins) -> str | None:
+    if folder is not None and not (Path(folder) / TABLE_OF_RUNS).is_file():
+        raise origins.error(("compare_with",), f"{folder!r} has no {TABLE_OF_RUNS}: expected a results directory")
+    return folder
 
 
 def _parse(parser: Any, value: Any, key: Key, origins: Origins) -> Any:

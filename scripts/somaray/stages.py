@@ -111,7 +111,7 @@ def recommend_fingerprint() -> str:
 def page_fingerprint() -> str:
     """Fingerprint of what makes the HTML report."""
     templates = sorted((PACKAGE_DIR / "report" / "html" / "templates").iterdir())
-    return report_fingerprint("html.document", *templates) + version_fingerprint(["itables"])
+    return report_fingerprint("html.document", *templates) + version_fingerprint(["itables", "markdown-it-py"])
 
 
 def replay_fingerprint() -> str:

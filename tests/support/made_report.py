@@ -1,12 +1,15 @@
 """Reports of generated records: as many runs as wanted, with names that would break a page that took them for more than text."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pandas as pd
 
 from somaray.records import Allocations, Place
+from somaray.report.compare.comparison import Comparison, compare_sides
+from somaray.report.compare.sides import RunResults, Side
 from somaray.report.figures.files import draw_all
 from somaray.report.findings import Finding
 from somaray.report.gathered import Gathered
@@ -52,6 +55,17 @@ def _allocated(**key) -> Allocations:
     return msgspec.structs.replace(whole, processes=(msgspec.structs.replace(whole.processes[0], places=places),))
 
 
+def compared(gathered: Gathered) -> Comparison:
+    """Hold records against the same, of which one run failed more."""
+    runs = {
+        detail.run.path: RunResults(detail.run, detail.capture, detail.timings, detail.allocations, detail.agreement)
+        for detail in gathered.details("")
+    }
+    last = next(reversed(runs))
+    failed = msgspec.structs.replace(runs[last].capture, status="failed", reason=HOSTILE)
+    return compare_sides(Side(HOSTILE, runs), Side("b", {**runs, last: replace(runs[last], capture=failed)}))
+
+
 def report_of(gathered: Gathered, folder: Path, figures: bool = False) -> Path:
     """Write the report of some records; with figures, those of the last run stand for all, and it has a replay."""
     finding = Finding(
@@ -76,5 +90,6 @@ def report_of(gathered: Gathered, folder: Path, figures: bool = False) -> Path:
             shutil.copytree(plots_dir / "hvg" / last.run.path, plots_dir / "hvg" / detail.run.path)
         write_replay(last.shown, last.memory(), None, last.folder / "replay.mp4", last.folder / "replay.webp")
     path = folder / "report.html"
-    write_report(gathered, [finding], plots_dir, runs_dir, path, folder / "report", ["mine.yaml"], figures)
+    pages_dir, files = folder / "report", ["mine.yaml"]
+    write_report(gathered, [finding], plots_dir, runs_dir, path, pages_dir, files, figures, compared(gathered))
     return path

@@ -177,7 +177,7 @@ SYNTHETIC = "kind: synthetic, n_obs: 1k, n_vars: 10"
 
 MISTAKES = [
     # (what the file says, the key that is named, parts of the message: the value and what is allowed)
-    ("wrong: 1", "wrong", "unknown key 'wrong'", "chunk_sizes, dask, datasets"),
+    ("wrong: 1", "wrong", "unknown key 'wrong'", "chunk_sizes, compare_with, dask, datasets"),
     ("1: 2", "(top level)", "1 is not allowed as a key", "text"),
     ("yes: 2", "(top level)", "True is not allowed as a key", "text"),
     ("datasets: [zz]", "datasets[0]", "unknown dataset 'zz'", "a, b"),
@@ -270,6 +270,7 @@ MISTAKES = [
     ("runs: {a: [1k_1x1]}", "runs.a[0]", "'1x1'", "PxTxC"),
     ("runs: {a: [in-memory, nope]}", "runs.a[1]", "'nope'", "100k_4x4x4"),
     ("runs: {a: [magic/1k_1x1x1]}", "runs.a[0]", "unknown method 'magic'", "soma-dask"),
+    ("compare_with: /nowhere", "compare_with", "'/nowhere' has no tables/runs.csv", "results directory"),
     ("imported: ['/nowhere/*.json']", "imported[0]", "'/nowhere/*.json' matches no file", "JSON"),
     ("catalogue: {c: 3}", "catalogue.c", "3", "a mapping"),
     ("catalogue: {c: {n_obs: 1}}", "catalogue.c", "'kind' is missing", "Where the cells come from"),

@@ -11,7 +11,7 @@ import yaml
 
 NO_NETWORK = re.compile(r"error sending request|dns error|failed to lookup|timed out|connection (refused|reset)", re.I)
 
-IMPORT_NAMES = {"pillow": "PIL", "pyyaml": "yaml", "scikit-misc": "skmisc"}
+IMPORT_NAMES = {"markdown-it-py": "markdown_it", "pillow": "PIL", "pyyaml": "yaml", "scikit-misc": "skmisc"}
 """What a package is imported as, where it is not by its own name."""
 
 

@@ -1,6 +1,7 @@
 """Every line of the table of reruns: what changes, and what then runs."""
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -264,6 +265,16 @@ def test_replays_are_made_when_asked_for_and_measure_nothing(checkout) -> None:
     # Off again, what links to them is written anew.
     checkout.configure(TINY)
     assert {job.rule for job in checkout.planned()} == {"write_allocations_document", "write_index", "verdict"}
+
+
+def test_other_results_to_compare_with_run_the_report(checkout) -> None:
+    shutil.copytree(checkout.folder / "results", checkout.folder / "results-before")
+    checkout.configure({**TINY, "compare_with": "results-before"})
+    assert checkout.planned_rules() == Counter(write_report=1, verdict=1)
+    checkout.run("--cores", "2", "results/report.html")
+    text = (checkout.folder / "results/report.html").read_text()
+    assert "3 runs compared: nothing worse than allowed." in text
+    assert "The same host, versions and settings." in text
 
 
 def test_raised_limits_run_nothing(checkout) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from somaray.agreement import read_hvg
 from somaray.allocations.run_dir import read_run
+from somaray.config import TABLE_OF_RUNS
 from somaray.errors import SomarayError
 from somaray.matrix import Run
 from somaray.records import Agreement, Allocations, Execution, read_record
@@ -96,7 +97,7 @@ def read_directory(path: Path) -> Side:
         )
     results = sorted((read_results(folder) for folder in folders), key=lambda each: each.run.sort_key)
     # What was dropped from a configuration stays on disk; the tables tell what belongs to it.
-    listed = _rows_of_table(path / "tables" / "runs.csv")
+    listed = _rows_of_table(path / TABLE_OF_RUNS)
     in_tables = [each for each in results if _row_of(each.run) in listed] or results
     kept = {each.run.path: each for each in in_tables}
     return Side(str(path), kept, tuple(each.run.path for each in results if each.run.path not in kept))

@@ -8,17 +8,20 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from somaray.report.choices import BUDGETS_BYTES, Choice, choices, memory_of, seconds_of
+from somaray.report.compare.comparison import Comparison
 from somaray.report.details import RunDetail
 from somaray.report.figures.names import TRADE_OFF, matrix_figures
 from somaray.report.findings import Finding
 from somaray.report.gathered import Gathered
 from somaray.report.html import assets, values
+from somaray.report.html.all_runs import HEADER, agreement_cells, picked, run_cells
+from somaray.report.html.comparison_section import comparison_section
 from somaray.report.html.inline_svg import inline_svg
 from somaray.report.html.run_page import ReadFigure, anchor, run_context
 from somaray.report.html.values import Cell, bytes_cell, number_cell, seconds_cell, text_cell
 from somaray.report.rows import RunRow
 from somaray.report.verdict import failed
-from somaray.units import format_bytes, format_count, format_seconds, significant
+from somaray.units import format_bytes, format_count, format_seconds
 
 MOST_INLINE_RUNS = 24
 """Up to so many runs are told in the report itself; the runs of a larger matrix have files of their own."""
@@ -44,6 +47,7 @@ def write_report(
     pages_dir: str | Path,
     config_files: Sequence[str] = (),
     replay: bool = False,
+    comparison: Comparison | str | None = None,
 ) -> None:
     """Write the report, and into `pages_dir` the pages of runs if there are many (it is empty otherwise).
 
@@ -53,6 +57,8 @@ def write_report(
         Where the figures lie, as `figures.files` names them; one that is missing is left out.
     replay
         Whether every run has a replay in its folder.
+    comparison
+        With other results, or why there is none; None where none was asked for.
     """
     report_path, pages_dir = Path(report_path), Path(pages_dir)
     shutil.rmtree(pages_dir, ignore_errors=True)
@@ -72,7 +78,8 @@ def write_report(
     page = environment.get_template("report.html.j2")
     context = report_context(gathered, findings, hrefs, read_figure, runs)
     told = [run_context(detail, read_figure, "", config_files, replay) for detail in runs] if inline else []
-    report_path.write_text(page.render(**context, runs=told, tables=True))
+    section = None if comparison is None else comparison_section(comparison)
+    report_path.write_text(page.render(**context, runs=told, comparison=section, tables=True))
     if not inline:
         page = environment.get_template("run_page.html.j2")
         for detail in runs:
@@ -206,86 +213,3 @@ def trust(gathered: Gathered) -> list[tuple[str, str, bool]]:
 
 def _range(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
-
-
-HEADER = (
-    ("dataset", "Dataset"),
-    ("method", "Method"),
-    ("run", "Run"),
-    ("chunk", "Cells a chunk"),
-    ("processes", "Dask processes"),
-    ("threads", "Dask threads"),
-    ("tile_threads", "TileDB threads"),
-    ("time (s)", "Median of all phases, with the smallest and the largest"),
-    ("cells/s", "Cells by the median time"),
-    ("peak PSS", "Summed over processes, median"),
-    ("worker RSS", "Largest worker's high-water mark"),
-    ("driver heap", "Requests, not RAM"),
-    ("agrees", "With the reference"),
-    ("status", "How it ended"),
-)
-"""Columns of the table of runs, and what they mean."""
-
-PICKED = ("dataset", "method", "chunk", "processes", "threads", "tile_threads", "agrees", "status")
-"""Those of few values."""
-
-
-def run_cells(row: RunRow, hrefs: Mapping[str, str]) -> list[Cell]:
-    """One run's cells under `HEADER`."""
-    run = row.run
-    layout = run.parallelism
-    chunk = None if run.chunk_size is None else format_count(run.chunk_size)
-    return [
-        text_cell(run.dataset + (" (imported)" if row.origin == "imported" else "")),
-        text_cell(run.method),
-        text_cell(run.setting, hrefs.get(run.path, "") if row.origin == "measured" else ""),
-        number_cell(run.chunk_size, chunk),
-        number_cell(layout.processes if layout else None),
-        number_cell(layout.threads if layout else None),
-        number_cell((layout.tile_threads or None) if layout else None),
-        seconds_cell(row.wall_seconds),
-        number_cell(row.cells_per_second, values.speed_text(row.cells_per_second)),
-        bytes_cell(row.peak_pss_bytes.median),
-        bytes_cell(row.largest_worker_rss_bytes.median),
-        bytes_cell(row.driver_heap_peak_bytes),
-        text_cell(row.agreement if row.origin == "measured" else values.NONE, bad=row.agreement.startswith("no (")),
-        text_cell("; ".join(filter(None, [row.status, row.retried])), bad=row.status != "ok"),
-    ]
-
-
-def picked(lines: Sequence[Sequence[Cell]]) -> list[str]:
-    """Columns of the table of runs whose values a reader can pick: of few values, and not the same in every row."""
-    return [
-        name
-        for index, (name, _) in enumerate(HEADER)
-        if name in PICKED and len({line[index].text for line in lines}) > 1
-    ]
-
-
-def agreement_cells(gathered: Gathered, hrefs: Mapping[str, str]) -> list[list[Cell]]:
-    """One line a result that was held against a reference, or was not."""
-    lines = []
-    by_path = {detail.run.path: detail for detail in gathered.details("")}
-    for path, detail in by_path.items():
-        for check in detail.agreement.checks if detail.agreement else ():
-            verdict = {True: "yes", False: f"no: {check.note}", None: f"not checked: {check.note}"}[check.agrees]
-            lines.append(
-                [
-                    text_cell(path, hrefs.get(path, "")),
-                    text_cell(check.execution),
-                    number_cell(check.genes_selected),
-                    number_cell(check.genes_reference),
-                    number_cell(check.genes_in_common),
-                    number_cell(
-                        check.largest_difference,
-                        None if check.largest_difference is None else significant_exponent(check.largest_difference),
-                    ),
-                    text_cell(verdict, bad=check.agrees is False),
-                ]
-            )
-    return lines
-
-
-def significant_exponent(value: float) -> str:
-    """Write a small difference."""
-    return significant(value, 2) if value == 0 or value >= 0.001 else f"{value:.1e}"
