@@ -15,6 +15,10 @@ settings.register_profile("fixed", derandomize=True, deadline=None, database=Non
 settings.load_profile("fixed")
 
 
+# Tests start hundreds of Python processes; none of them need compile what another has.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

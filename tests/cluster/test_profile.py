@@ -142,7 +142,7 @@ def resumed(ended: OnSlurm, tmp_path_factory) -> tuple[OnSlurm, str, str]:
 def local(tmp_path_factory) -> Checkout:
     """The same matrix on this machine, and no fate."""
     checkout = Checkout.make(tmp_path_factory.mktemp("local") / "somaray", CONFIG)
-    checkout.run("--cores", "2")
+    checkout.run("--cores", "2", *(f"results/hvg/{run}/agreement.json" for run in FATES))
     return checkout
 
 

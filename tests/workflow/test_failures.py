@@ -10,6 +10,7 @@ import pytest
 
 from support.workflow import TINY, Checkout
 
+MEASURED = [f"results/hvg/tiny/in-memory/whole/{record}.json" for record in ("capture", "timing/1")]
 ONE = {**TINY, "parallelism": ["0x1x1"], "datasets": ["tiny"]}
 
 
@@ -70,7 +71,10 @@ def test_failed_run_is_a_row_and_is_tried_again_alone(checkout) -> None:
 
 def test_killed_invocation_leaves_no_process_and_resumes_that_run(checkout) -> None:
     checkout.configure({**ONE, "methods": ["soma-dask"]})
-    running = checkout.start("--cores", "2")
+    measured = [
+        f"results/hvg/tiny/soma-dask/100_0x1x1/{record}.json" for record in ("capture", "timing/1", "agreement")
+    ]
+    running = checkout.start("--cores", "2", *measured)
     driver = wait_for_driver(checkout.folder, "tiny/soma-dask/100_0x1x1")
     done = sorted(str(path) for path in (checkout.folder / "results/hvg").rglob("*.json"))
     os.killpg(running.pid, signal.SIGKILL)
@@ -81,12 +85,12 @@ def test_killed_invocation_leaves_no_process_and_resumes_that_run(checkout) -> N
     assert not Path(f"/proc/{driver}").exists(), "the measured program outlived its supervisor"
 
     checkout.run("--unlock", "--cores", "1")
-    planned = checkout.planned()
+    planned = checkout.planned(*measured)
     again = {job.output for job in planned}
     finished = {path for path in done if path.endswith(("capture.json", "manifest.json")) or "/timing/" in path}
     assert not again & {str(Path(path).relative_to(checkout.folder)) for path in finished}
-    checkout.run("--cores", "2")
-    assert checkout.planned() == []
+    checkout.run("--cores", "2", *measured)
+    assert checkout.planned(*measured) == []
 
 
 def test_budget_exceeded_is_a_row_with_its_figures(checkout) -> None:
@@ -102,7 +106,7 @@ def test_budget_exceeded_is_a_row_with_its_figures(checkout) -> None:
 def test_two_invocations_at_once_measure_one_after_the_other(tmp_path) -> None:
     first = Checkout.make(tmp_path / "first", {**ONE, "methods": ["in-memory"]})
     second = Checkout.make(tmp_path / "second", {**ONE, "methods": ["in-memory"]})
-    running = [first.start("--cores", "1"), second.start("--cores", "1")]
+    running = [each.start("--cores", "1", *MEASURED) for each in (first, second)]
     seen_together = 0
     while any(process.poll() is None for process in running):
         seen_together += bool(drivers_of(first.folder)) and bool(drivers_of(second.folder))
