@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from somaray.commands.output import write_output
+
 
 def add_plan(commands: Any) -> None:
     """`somaray plan`: memory and time of every run, predicted."""
@@ -40,7 +42,6 @@ def add_plan(commands: Any) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from somaray.config_files import load_files
     from somaray.datasets.prepare import check_datasets
-    from somaray.errors import SomarayError
     from somaray.measure.budget import resolve_limits, usable_memory_bytes
     from somaray.plan.constants import constants_of
     from somaray.plan.planned import plan_runs
@@ -57,10 +58,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         settings, arguments.results, constants, host().usable_cores, limits, machine_bytes=usable_memory_bytes()
     )
     if arguments.csv is not None:
-        try:
-            arguments.csv.write_text(plan_csv(planned, settings.limits), newline="")
-        except OSError as error:
-            raise SomarayError(f"{arguments.csv}: {error.strerror or error}") from error
+        write_output(arguments.csv, plan_csv(planned, settings.limits))
     print(plan_markdown(planned, constants, settings.replicates), end="")
 
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from somaray.commands.output import write_output
+
 WORSE = 1
 """Exit status where something is worse than allowed; 0 if nothing is, 2 for a mistake of the user's."""
 
@@ -80,18 +82,9 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         print(text, end="")
     else:
-        _write(arguments.output, text)
+        write_output(arguments.output, text)
     if arguments.csv is not None:
-        _write(arguments.csv, comparison_csv(comparison))
+        write_output(arguments.csv, comparison_csv(comparison))
     for line in alarm_lines(comparison):
         print(f"somaray: worse than allowed: {line}", file=sys.stderr)
     return WORSE if comparison.n_alarms else 0
-
-
-def _write(path: Path, text: str) -> None:
-    from somaray.errors import SomarayError
-
-    try:
-        path.write_text(text, newline="")
-    except OSError as error:
-        raise SomarayError(f"{path}: {error.strerror or error}") from error
