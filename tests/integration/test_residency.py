@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from somaray.allocations.snapshots import read_snapshots
 from somaray.allocations.summarise import summarise
 from somaray.cli import main
 from somaray.records import Allocations, Place, ProcessAllocations
@@ -148,6 +149,18 @@ def test_resident_bytes_are_shown_beside_the_others(
     assert "libraries and other mapped files" in line
     assert "remainder " in line
     assert "unknown" not in line
+
+
+def test_a_snapshot_from_before_the_captures_header_is_no_obstacle(library: Path, tmp_path: Path) -> None:
+    execution, allocations = captured(tmp_path, "everywhere", None, library)
+    (folder,) = (tmp_path / "capture").glob("*.pages")
+    (folder / "0.npz").unlink(missing_ok=True)
+    first = min(read_snapshots(folder), key=lambda each: each.at_seconds)
+    replace(first, capture_bytes=0).write(folder / "0.npz")
+    (again,) = summarise(execution, tmp_path / "capture").processes
+    (before,) = allocations.processes
+    assert again.residency is not None
+    assert again.residency.resident_bytes == before.residency.resident_bytes
 
 
 def test_where_the_kernel_refuses_resident_is_unknown(tmp_path: Path) -> None:

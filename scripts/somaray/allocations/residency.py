@@ -149,8 +149,13 @@ def _copy_start(capture: Path, size_bytes: int, path: Path) -> Path:
 def _alive_bytes(start: Path) -> int:
     from memray import FileReader
 
+    try:
+        reader = FileReader(start, max_memory_records=ALL_SAMPLES)
+    except OSError:
+        # memray lets its file grow before it writes the header: nothing was recorded by then.
+        return 0
     alive_bytes = 0
-    with FileReader(start, max_memory_records=ALL_SAMPLES) as reader:
+    with reader:
         for record in reader.get_leaked_allocation_records(merge_threads=True):
             alive_bytes += record.size
     return alive_bytes
