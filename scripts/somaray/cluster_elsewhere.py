@@ -118,7 +118,7 @@ def open_slurm(
     with dask_package.config.set(settings):
         interface = listening_interface(dask)
         with (
-            SLURMCluster(
+            _cluster_of_jobs(SLURMCluster)(
                 queue=own.queue,
                 account=own.account,
                 walltime=None if own.walltime_seconds is None else slurm_time(own.walltime_seconds),
@@ -144,8 +144,43 @@ def open_slurm(
             Client(cluster) as client,
         ):
             cluster.scale(parallelism.processes)
+            _replace_lost(cluster, parallelism.processes)
             client.wait_for_workers(parallelism.processes)
             yield client
+
+
+def _cluster_of_jobs(base: Any) -> Any:
+    class ClusterOfJobs(base):
+        """Its workers are named by numbers, as those of a local cluster are."""
+
+        def _new_worker_name(self, worker_number: int) -> int:
+            # A worker turns a name of digits into a number, and is known by that.
+            return worker_number
+
+    return ClusterOfJobs
+
+
+def _replace_lost(cluster: Any, n_workers: int) -> None:
+    """Start another job for a worker that is gone for good, as a local one's nanny starts another process."""
+    import dask as dask_package
+    from dask.utils import parse_timedelta
+    from distributed.core import Status
+    from distributed.diagnostics.plugin import SchedulerPlugin
+
+    # So long Dask waits for a lost worker to come back before it gives up the job; then, one is missing.
+    wait_seconds = parse_timedelta(dask_package.config.get("distributed.deploy.lost-worker-timeout")) + 0.5
+
+    def refill() -> None:
+        if cluster.status == Status.running:
+            cluster.scale(n_workers)
+
+    class Refill(SchedulerPlugin):
+        name = "somaray-refill"
+
+        def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
+            scheduler.loop.call_later(wait_seconds, refill)
+
+    cluster.scheduler.add_plugin(Refill())
 
 
 def slurm_time(seconds: float) -> str:

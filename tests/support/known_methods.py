@@ -98,6 +98,11 @@ def tell_environment(client) -> None:
         json.dump(told, stream)
 
 
+def keep_busy(client) -> None:
+    # Workers that come later have their share.
+    assert client.gather(client.map(hold, [WORKER_BYTES] * 30, [0.5] * 30, pure=False)) == [WORKER_BYTES] * 30
+
+
 def raise_error(client) -> None:
     raise ValueError("a\nreason of\ntwo lines")
 
