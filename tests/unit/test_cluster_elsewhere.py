@@ -14,6 +14,7 @@ from somaray.measure.assemble import process_records
 from somaray.measure.captures import SAMPLES, process_name, read_samples
 from somaray.measure.process_tree import ProcessSample
 from somaray.measure.timeline import Timeline
+from somaray.measure.vfs import NOT_COUNTED, VfsCounts
 from somaray.settings import DaskSettings, SlurmSettings
 from somaray.units import parse_parallelism
 
@@ -94,6 +95,13 @@ def test_samples_of_all_hosts_are_summed_each_as_it_last_was(tmp_path) -> None:
         ("here", 7): 100,
         ("node1", 7): 30,
     }
+
+
+def test_reads_of_earlier_work_are_not_the_runs() -> None:
+    assert VfsCounts(50, 9000).since(VfsCounts(20, 8000)) == VfsCounts(30, 1000)
+    # A context that is gone took its counts along: how many were the run's nobody knows.
+    assert VfsCounts(50, 7000).since(VfsCounts(20, 8000)) == NOT_COUNTED
+    assert VfsCounts(50, 9000).since(NOT_COUNTED) == NOT_COUNTED
 
 
 @pytest.mark.parametrize(("mark_bytes", "peak_bytes"), [(900, 700), (1000, 1000)], ids=["of before", "of the run"])

@@ -155,3 +155,12 @@ def test_executions_from_before_there_were_larger_jobs_had_none(tmp_path):
     del old["retried"]
     path.write_text(json.dumps(old))
     assert read_record(path, Execution) == now
+
+
+def test_workers_of_earlier_executions_were_below_their_driver(tmp_path):
+    path = tmp_path / "1.json"
+    write_record(path, execution())
+    old = {**json.loads(path.read_text()), "schema_version": 3}
+    del old["dask"]["cluster"], old["dask"]["slurm"]
+    path.write_text(json.dumps(old))
+    assert read_record(path, Execution).dask == execution().dask

@@ -20,7 +20,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from somaray.measure.process_tree import sample
 from somaray.measure.timeline import Moment, moments
-from somaray.measure.vfs import NOT_COUNTED, VfsCounts, count_vfs
+from somaray.measure.vfs import NOT_COUNTED, VfsCounts, count_vfs, release_contexts
 from somaray.settings import LOCAL, SLURM, ProfileSettings
 
 PROCESSES = "processes"
@@ -131,6 +131,7 @@ class ProcessPlugin(WorkerPlugin):
         if self._profile is not None and self._capture_dir is not None:
             self._capture = f"{self._name}-{os.getpid()}.bin"
             self._tracker = track(Path(self._capture_dir) / self._capture, self._profile)
+        self._vfs_before = count_vfs()
         self._account()
         if self._lives != "here":
             self._sampler = start_sampler(self._work_dir)
@@ -141,7 +142,9 @@ class ProcessPlugin(WorkerPlugin):
         if (socket.gethostname(), os.getpid()) == self._driver:
             return
         self._tracker.__exit__(None, None, None)
-        self._account(count_vfs())
+        self._account(count_vfs().since(self._vfs_before))
+        if self._lives == "there before":
+            release_contexts()
         if self._sampler is not None:
             self._sampler.kill()
             self._sampler.wait()

@@ -26,6 +26,17 @@ class VfsCounts(NamedTuple):
     reads: int | None
     read_bytes: int | None
 
+    def since(self, before: "VfsCounts") -> "VfsCounts":
+        """What came after an earlier count; nothing is claimed if a context took its counts along in between."""
+        pairs = [(self.reads, before.reads), (self.read_bytes, before.read_bytes)]
+        grown = [None if now is None or then is None or now < then else now - then for now, then in pairs]
+        return VfsCounts(*grown) if None not in grown else NOT_COUNTED
+
+
+def release_contexts() -> None:
+    """Keep contexts no longer: in a process that goes on when the run is over, they would pile up."""
+    _kept.clear()
+
 
 NOT_COUNTED = VfsCounts(None, None)
 
