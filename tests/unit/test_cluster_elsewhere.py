@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from somaray import cluster_elsewhere
-from somaray.cluster_elsewhere import Found, check_found, check_workers, listening_interface, slurm_time
+from somaray import cluster_slurm
+from somaray.cluster_elsewhere import Found, check_found, check_workers
+from somaray.cluster_slurm import listening_interface, slurm_time
 from somaray.errors import SomarayError
 from somaray.measure.assemble import process_records
 from somaray.measure.captures import SAMPLES, process_name, read_samples
@@ -21,7 +22,13 @@ from somaray.units import parse_parallelism
 
 def have(monkeypatch: pytest.MonkeyPatch, **addresses: str) -> None:
     found = {name: [SimpleNamespace(family=socket.AF_INET, address=own)] for name, own in addresses.items()}
-    monkeypatch.setattr(cluster_elsewhere.psutil, "net_if_addrs", lambda: found)
+    monkeypatch.setattr(cluster_slurm.psutil, "net_if_addrs", lambda: found)
+
+
+def test_the_default_route_comes_before_a_bridge_of_containers(monkeypatch) -> None:
+    monkeypatch.setattr("distributed.utils.get_ip", lambda: "10.1.2.3")
+    have(monkeypatch, docker0="172.17.0.1", eth0="10.1.2.3", lo="127.0.0.1")
+    assert listening_interface(DaskSettings()) == "eth0"
 
 
 def test_a_scheduler_listens_on_a_private_address_and_on_no_public_one_by_itself(monkeypatch) -> None:

@@ -26,6 +26,7 @@ FLOORS = (
         "fingerprints",
         "cluster",
         "cluster_elsewhere",
+        "cluster_slurm",
     },
     {
         "datasets",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from somaray.cli import main
@@ -12,7 +13,7 @@ from somaray.plan.fit import fit, fit_to_results
 from somaray.plan.size import Size, size_of
 from somaray.plan.work import PEAK, SECONDS, WORKER, Work, work_of
 from somaray.records import read_record, write_record
-from somaray.settings import HvgSettings, ProfileSettings
+from somaray.settings import DaskSettings, HvgSettings, ProfileSettings
 from somaray.units import Parallelism
 from support.made_records import MIB, PROVENANCE, execution, manifest, process
 
@@ -107,6 +108,13 @@ def test_a_case_is_the_largest_memory_and_the_least_time_of_good_timings() -> No
     (case,) = cases_of(timings, {"heart": size_of(own), "of unknown size": None})
     assert case.measured == {PEAK: 700 * MIB, WORKER: 260 * MIB, SECONDS: 10.0}
     assert (case.work.size, case.work.cores, case.work.processes) == (size_of(own), 4, 2)
+
+
+def test_runs_with_workers_elsewhere_tell_nothing_of_this_host() -> None:
+    here = execution(10.0, 1)
+    there = msgspec.structs.replace(execution(5.0, 2), dask=DaskSettings(cluster="slurm"))
+    (case,) = cases_of([here, there], {"heart": size_of(manifest())})
+    assert case.measured[SECONDS] == 10.0
 
 
 def test_time_over_the_net_tells_nothing_of_a_processor() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somaray.cluster import open_client
-from somaray.cluster_elsewhere import open_address, open_slurm
+from somaray.cluster_elsewhere import open_address
+from somaray.cluster_slurm import open_slurm
 from somaray.datasets.storage_errors import explain_s3, plain_message
 from somaray.errors import SomarayError, Unsupported
 from somaray.matrix import Run

@@ -7,7 +7,7 @@ from somaray.matrix import Run
 from somaray.plan.size import Size
 from somaray.plan.work import PEAK, SECONDS, WORKER, Work, work_of
 from somaray.records import Execution, RunRecord
-from somaray.settings import RunSettings
+from somaray.settings import LOCAL, RunSettings
 from somaray.units import parse_parallelism
 
 
@@ -46,7 +46,9 @@ def cases_of(executions: Iterable[Execution], sizes: Mapping[str, Size | None]) 
     found: dict[tuple[Run, Work], list[Execution]] = {}
     for execution in executions:
         size = sizes.get(execution.dataset)
-        if size is not None and execution.status == "ok" and execution.profile is None:
+        # Workers elsewhere share no pages with their driver, and may be of another kind of host.
+        here = execution.dask.cluster == LOCAL
+        if size is not None and here and execution.status == "ok" and execution.profile is None:
             found.setdefault((run_of(execution), work_of_execution(execution, size)), []).append(execution)
     return [Case(run.dataset, work, _measured(work, group)) for (run, work), group in found.items()]
 
