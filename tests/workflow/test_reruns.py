@@ -185,11 +185,17 @@ def test_removed_parallelism_is_in_no_table(checkout) -> None:
     assert checkout.planned() == []
 
 
-def test_reordered_configuration_runs_nothing(checkout) -> None:
+def test_another_order_touched_files_and_raised_limits_run_nothing(checkout) -> None:
     config = {key: TINY[key] for key in reversed(TINY)}
-    config |= {"methods": TINY["methods"][::-1], "parallelism": TINY["parallelism"][::-1]}
+    config |= {
+        "methods": TINY["methods"][::-1],
+        "parallelism": TINY["parallelism"][::-1],
+        "limits": {"memory": "20GiB"},
+    }
     config["catalogue"] = dict(reversed(TINY["catalogue"].items()))
     checkout.configure(config)
+    for path in (checkout.folder / "scripts").rglob("*.py"):
+        path.touch()
     assert checkout.planned() == []
 
 
@@ -209,25 +215,19 @@ def test_method_source_runs_that_methods_runs(checkout) -> None:
     assert not runs_of(planned, "make_reference")
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("scripts/somaray/methods/soma_dask.py", 'with phase("open"):', '# why\n    with phase("open"):'),
-        ("scripts/measure_run.py", "from pathlib", "# a comment\nfrom pathlib"),
-        ("scripts/somaray/report/tables.py", "# Runs", "# All runs"),
-        ("scripts/somaray/units.py", "min {rest} s", "minutes {rest} s"),
-        ("rules/measure.smk", "# Every run", "# Each run"),
-    ],
-)
-def test_rendering_or_comment_runs_tables_at_most(checkout, file, old, new) -> None:
-    edit(checkout, file, old, new)
+RENDERING = [
+    ("scripts/somaray/methods/soma_dask.py", 'with phase("open"):', '# why\n    with phase("open"):'),
+    ("scripts/measure_run.py", "from pathlib", "# a comment\nfrom pathlib"),
+    ("scripts/somaray/report/tables.py", "# Runs", "# All runs"),
+    ("scripts/somaray/units.py", "min {rest} s", "minutes {rest} s"),
+    ("rules/measure.smk", "# Every run", "# Each run"),
+]
+
+
+def test_rendering_or_comment_runs_tables_at_most(checkout) -> None:
+    for file, old, new in RENDERING:
+        edit(checkout, file, old, new)
     assert {job.rule for job in checkout.planned()} <= TABLES
-
-
-def test_touch_runs_nothing(checkout) -> None:
-    for path in (checkout.folder / "scripts").rglob("*.py"):
-        path.touch()
-    assert checkout.planned() == []
 
 
 def test_more_replicates_add_timings(checkout) -> None:
@@ -275,11 +275,6 @@ def test_other_results_to_compare_with_run_the_report(checkout) -> None:
     text = (checkout.folder / "results/report.html").read_text()
     assert "3 runs compared: nothing worse than allowed." in text
     assert "The same host, versions and settings." in text
-
-
-def test_raised_limits_run_nothing(checkout) -> None:
-    checkout.configure({**TINY, "limits": {"memory": "20GiB"}})
-    assert checkout.planned() == []
 
 
 def test_dataset_entry_makes_it_and_its_runs_anew(checkout) -> None:
