@@ -170,7 +170,8 @@ def test_memory_does_not_grow_with_cells(tmp_path):
 
     peak_bytes(100)
     small, large = peak_bytes(65_536), peak_bytes(3 * 65_536)
-    assert large < 1.1 * small
+    # A block more or less is under way at one time, as threads come: by its own cells it would be three times as much.
+    assert large < 1.3 * small
 
 
 def test_a_store_is_whole_or_not_there(tmp_path, monkeypatch):
