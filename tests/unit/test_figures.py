@@ -166,6 +166,21 @@ def test_chunk_starts_and_phases_are_where_they_were() -> None:
     assert [text.get_text().strip() for text in upper.texts] == ["cluster", "hvg"]
 
 
+def test_memory_and_tasks_of_a_run_share_their_axis_of_time() -> None:
+    samples = pd.DataFrame(
+        [(s, "driver", "driver", 1, 100 * MIB, 0) for s in (0.0, 10.2)],
+        columns=["seconds", "process", "role", "pid", "pss_bytes", "rss_bytes"],
+    )
+    stream = tasks(("read", True, "a-worker-of-a-long-name", 0, "compute", 3.5, 4.0))
+    upper, lower = memory_over_time(execution(10.0), samples, stream, None).axes
+    (below,) = task_stream(execution(10.0), stream, samples).axes
+    assert upper.get_xlim() == lower.get_xlim() == below.get_xlim() == (0.0, 10.2)
+    assert len({(axes.get_position().x0, axes.get_position().x1) for axes in (upper, lower, below)}) == 1
+    # Without a heap there is still a scale to read moments off, and the phases.
+    assert lower.axison
+    assert [(patch.get_x(), patch.get_width()) for patch in lower.patches] == [(0.0, 2.0)]
+
+
 def phase(name: str, start_seconds: float, end_seconds: float) -> Phase:
     return Phase(name=name, start_seconds=start_seconds, end_seconds=end_seconds)
 

@@ -29,7 +29,7 @@ def run_svg(detail: RunDetail, name: str) -> str:
     if name == "memory":
         return svg(memory_over_time(detail.shown, detail.memory(), detail.tasks(), detail.heap(), detail.capture))
     if name == "tasks":
-        return svg(task_stream(detail.shown, detail.tasks()))
+        return svg(task_stream(detail.shown, detail.tasks(), detail.memory()))
     return svg(group_bars(detail.allocations))
 
 

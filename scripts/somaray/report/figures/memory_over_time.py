@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,13 @@ from somaray.report.figures.style import (
     say,
     styled,
 )
+from somaray.report.figures.time_axis import align, end_of
 
 MOST_MOMENTS = 400
 """Moments of a figure; between two of them the largest value stands for all, so that no peak is lost."""
+
+SHADE: Any = {"color": MUTED, "alpha": 0.13, "lw": 0, "zorder": 0}
+"""How every other phase is shaded."""
 
 MOST_PROCESSES = 8
 """Processes with a band of their own; those of least memory beyond are one."""
@@ -46,7 +51,10 @@ def memory_over_time(
         upper, lower = figure.subplots(2, 1, height_ratios=(3, 1.3), sharex=True)
         lower.set(xlabel="seconds since the run began")
         _heaps(lower, heap, (() if capture is None else capture.phases), execution.phases)
-        end_seconds = _resident(upper, execution, memory, tasks)
+        _resident(upper, execution, memory, tasks)
+        for phase in execution.phases[::2]:
+            lower.axvspan(phase.start_seconds, phase.end_seconds, **SHADE)
+        end_seconds = end_of(execution, memory, tasks)
         if end_seconds is not None:
             lower.set_xlim(0, end_seconds)
         what = "profiled execution" if execution.replicate is None else f"timing {execution.replicate}, unprofiled"
@@ -55,6 +63,7 @@ def memory_over_time(
             f"Above: {what}; ticks are starts of chunk reads. "
             "Below: requests, not RAM, of the capture, fitted to the same phases.",
         )
+        align(figure)
     return figure
 
 
@@ -103,13 +112,11 @@ def _order(name: str) -> tuple[bool, list[int], str]:
     return name != "driver", [int(number) for number in re.findall(r"\d+", name)], name
 
 
-def _resident(
-    axes: Axes, execution: Execution, memory: pd.DataFrame | None, tasks: pd.DataFrame | None
-) -> float | None:
-    """Draw the bands; when the execution ends, in seconds, None where nothing is known of it."""
+def _resident(axes: Axes, execution: Execution, memory: pd.DataFrame | None, tasks: pd.DataFrame | None) -> None:
+    """Draw the bands, the phases behind them by name, and the starts of chunk reads."""
     if memory is None:
         say(axes, "no memory was sampled")
-        return execution.wall_seconds
+        return
     bands = by_process(memory)
     unit, name = bytes_unit(float(bands.sum(axis=1).max()))
     axes.stackplot(
@@ -120,22 +127,20 @@ def _resident(
         alpha=0.85,
         lw=0,
     )
-    end_seconds = max(float(bands.index.max()), execution.wall_seconds or 0.0)
     top = float((bands.sum(axis=1) / unit).max()) * 1.22
     axes.set(ylim=(0, top), ylabel=f"PSS ({name})")
-    _shade(axes, execution.phases, end_seconds, top)
+    _shade(axes, execution.phases, end_of(execution, memory, tasks), top)
     if tasks is not None:
         starts = tasks.loc[tasks["chunk_read"] & (tasks["action"] == "compute"), "start_seconds"]
         axes.plot(starts, np.zeros(len(starts)), ls="", marker="|", color=INK, ms=7, mew=0.7, clip_on=False)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=5, borderaxespad=0)
-    return end_seconds
 
 
-def _shade(axes: Axes, phases: Sequence[Phase], end_seconds: float, top: float) -> None:
+def _shade(axes: Axes, phases: Sequence[Phase], end_seconds: float | None, top: float) -> None:
     """Shade every other phase and name those wide enough for their name."""
     for index, phase in enumerate(phases):
         if index % 2 == 0:
-            axes.axvspan(phase.start_seconds, phase.end_seconds, color=MUTED, alpha=0.13, lw=0, zorder=0)
+            axes.axvspan(phase.start_seconds, phase.end_seconds, **SHADE)
         width = (phase.end_seconds - phase.start_seconds) / (end_seconds or 1.0)
         if width > 0.012 * len(phase.name) + 0.01:
             axes.text(phase.start_seconds, top * 0.985, f" {phase.name}", va="top", fontsize=6.5, color=MUTED)
@@ -143,7 +148,9 @@ def _shade(axes: Axes, phases: Sequence[Phase], end_seconds: float, top: float) 
 
 def _heaps(axes: Axes, heap: pd.DataFrame | None, own: Sequence[Phase], others: Sequence[Phase]) -> None:
     if heap is None:
-        say(axes, "no heap was captured")
+        # The axis of time stays: it is that of the memory above, too.
+        axes.set(yticks=[])
+        axes.text(0.5, 0.5, "no heap was captured", ha="center", va="center", transform=axes.transAxes, color=MUTED)
         return
     unit, name = bytes_unit(float(heap["heap_bytes"].max()))
     for index, process in enumerate(sorted(heap["process"].unique(), key=_order)[:MOST_PROCESSES]):

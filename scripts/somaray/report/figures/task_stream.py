@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from somaray.records import Execution
 from somaray.report.figures.style import MUTED, PAGE_INCHES, PALETTE, footnote, label, new_figure, say, styled
+from somaray.report.figures.time_axis import align, end_of
 
 TRANSFER = "#d55e00"
 """Colour of moving data between workers, as red on Dask's dashboard."""
@@ -56,14 +57,17 @@ def merged(tasks: pd.DataFrame, gap_seconds: float) -> pd.DataFrame:
     return found.reset_index(drop=True)
 
 
-def task_stream(execution: Execution, tasks: pd.DataFrame | None) -> Figure:
-    """Draw the stream; stretches too close to be told apart are drawn as one."""
+def task_stream(execution: Execution, tasks: pd.DataFrame | None, memory: pd.DataFrame | None = None) -> Figure:
+    """Draw the stream; stretches too close to be told apart are drawn as one.
+
+    Time runs as in the figure of memory, whose samples `memory` are.
+    """
     with styled():
         if tasks is None:
             figure = new_figure(PAGE_INCHES, 1.2)
             say(figure.add_subplot(), "no task was recorded")
             return figure
-        end_seconds = max(execution.wall_seconds or 0.0, float(tasks["stop_seconds"].max()))
+        end_seconds = end_of(execution, memory, tasks) or 1.0
         gap_seconds = 0.0
         bars = merged(tasks, gap_seconds)
         while len(bars) > MOST_BARS:
@@ -78,7 +82,7 @@ def task_stream(execution: Execution, tasks: pd.DataFrame | None) -> Figure:
             own = bars[bars["kind"] == kind]
             axes.add_collection(PolyCollection(list(boxes(own)), facecolor=colour, edgecolor="none"))
         titles = [f"{worker} · {thread}" for worker, thread in threads(tasks)]
-        axes.set_yticks(range(shown), [label(title, 24) for title in titles[:shown]])
+        axes.set_yticks(range(shown), [label(title, 19) for title in titles[:shown]])
         axes.set(xlim=(0, end_seconds), ylim=(shown - 0.4, -0.6), xlabel="seconds since the run began")
         axes.grid(visible=False, axis="y")
         figure.legend(
@@ -86,9 +90,11 @@ def task_stream(execution: Execution, tasks: pd.DataFrame | None) -> Figure:
             loc="outside upper left",
             ncols=4,
         )
-        busy = (bars["stop_seconds"] - bars["start_seconds"]).sum() / (n_threads * end_seconds)
+        run_seconds = end_of(execution, None, tasks) or 1.0
+        busy = (bars["stop_seconds"] - bars["start_seconds"]).sum() / (n_threads * run_seconds)
         more = f" {n_threads - shown} more threads are left out." if n_threads > shown else ""
         footnote(figure, f"Threads were busy {100 * busy:.0f} % of the run's time.{more}")
+        align(figure)
     return figure
 
 
