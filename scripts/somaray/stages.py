@@ -109,9 +109,11 @@ def recommend_fingerprint() -> str:
 
 
 def page_fingerprint() -> str:
-    """Fingerprint of what makes the HTML report."""
+    """Fingerprint of what makes the HTML report, the plan's shipped constants among it."""
     templates = sorted((PACKAGE_DIR / "report" / "html" / "templates").iterdir())
-    return report_fingerprint("html.document", *templates) + version_fingerprint(["itables", "markdown-it-py"])
+    return report_fingerprint("html.document", CONSTANTS, *templates) + version_fingerprint(
+        ["itables", "markdown-it-py"]
+    )
 
 
 def replay_fingerprint() -> str:

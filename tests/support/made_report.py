@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
-from somaray.records import Allocations, Place
+from somaray.records import Allocations, Place, Retry
 from somaray.report.compare.comparison import Comparison, compare_sides
 from somaray.report.compare.sides import RunResults, Side
 from somaray.report.figures.files import draw_all
@@ -17,6 +17,8 @@ from somaray.report.html.document import write_report
 from somaray.report.replay.clip import write_replay
 from support.made_records import MIB, agreement, allocations, check, execution, manifest
 
+GIB = 1024 * MIB
+
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">'\"&{{7*7}}\n" + "n" * 300
 
 HOSTILE_NAME = HOSTILE[:200]
@@ -24,13 +26,17 @@ HOSTILE_NAME = HOSTILE[:200]
 
 
 def made(n_runs: int, dataset: str = "heart") -> Gathered:
-    """Records of runs that differ in their chunk sizes; the larger the chunks the faster, and the first failed."""
+    """Records of runs that differ in their chunk sizes; the larger the faster. The first failed, the last outgrew its job."""
     captures, timings, allocated, agreed = [], [], [], []
     for number in range(1, n_runs + 1):
         key = {"dataset": dataset, "chunk_size": number * 100}
-        failed = {"status": "failed", "reason": f"ValueError: {HOSTILE}"} if number == 1 else {}
+        changes = {"status": "failed", "reason": f"ValueError: {HOSTILE}"} if number == 1 else {}
+        if number == n_runs:
+            changes = {
+                "retried": Retry(reason=HOSTILE, memory_bytes=MIB, seen_bytes=None, retried_memory_bytes=2 * GIB)
+            }
         captures.append(execution(20.0, None, **key))
-        timings.append(execution(None if failed else 1000.0 - number, 1, **key, **failed))
+        timings.append(execution(None if "status" in changes else 1000.0 - number, 1, **key, **changes))
         allocated.append(_allocated(**key))
         agreed.append(agreement(check(), check("timing-1", None, note=f"not read: {HOSTILE}"), **key))
     return Gathered((manifest(dataset),), tuple(captures), tuple(timings), tuple(allocated), tuple(agreed))

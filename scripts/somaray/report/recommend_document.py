@@ -44,7 +44,10 @@ def recommend_markdown(
         rows = [row for each in of_dataset for row in _rows(each, runs_href)]
         header = ["memory", "method", "run", "time (s)", "peak PSS", "margin", "known from"]
         parts.append(table(header, rows, left=3))
-        parts += _codes(of_dataset, gathered, datasets_dir)
+        parts += [
+            f"### `{run.method}` {escape(run.setting)}\n\n```python\n{code}```\n"
+            for run, code in programs(of_dataset, gathered, datasets_dir)
+        ]
     parts.append(measured_with(gathered.timings))
     return "\n".join(parts)
 
@@ -71,17 +74,17 @@ def _link(run: Run, runs_href: str | None) -> str:
     return text if runs_href is None else f"[{text}]({address(f'{runs_href}/{run.path}/')})"
 
 
-def _codes(of_dataset: Sequence[Recommendation], gathered: Gathered, datasets_dir: str) -> list[str]:
-    """The code of each setting recommended, the predicted ones' too, as foldable blocks."""
+def programs(
+    of_dataset: Sequence[Recommendation], gathered: Gathered, datasets_dir: str = "results/datasets"
+) -> list[tuple[Run, str]]:
+    """The code of each setting that is recommended on one dataset, the predicted ones' too, each once."""
     manifest = next(each for each in gathered.manifests if each.name == of_dataset[0].dataset)
-    chosen = [run for each in of_dataset for run in _runs(each)]
-    parts = []
-    for run in dict.fromkeys(chosen):
+    found = []
+    for run in dict.fromkeys(run for each in of_dataset for run in _runs(each)):
         export = METHODS[run.method].export
         exported = None if export is None else f"{datasets_dir}/{run.dataset}/x.{export}"
-        code = code_of(run, manifest, most_like(run, gathered.timings), exported)
-        parts.append(f"### `{run.method}` {escape(run.setting)}\n\n```python\n{code}```\n")
-    return parts
+        found.append((run, code_of(run, manifest, most_like(run, gathered.timings), exported)))
+    return found
 
 
 def _runs(each: Recommendation) -> list[Run]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from somaray.report.choices import BUDGETS_BYTES, Choice, choices, memory_of, seconds_of
 from somaray.report.compare.comparison import Comparison
 from somaray.report.details import RunDetail
 from somaray.report.figures.names import TRADE_OFF, matrix_figures
@@ -15,13 +14,12 @@ from somaray.report.findings import Finding
 from somaray.report.gathered import Gathered
 from somaray.report.html import assets, values
 from somaray.report.html.all_runs import HEADER, agreement_cells, picked, run_cells
+from somaray.report.html.answer import answers, measured_again, trust
 from somaray.report.html.comparison_section import comparison_section
 from somaray.report.html.inline_svg import inline_svg
 from somaray.report.html.run_page import ReadFigure, anchor, run_context
-from somaray.report.html.values import Cell, bytes_cell, number_cell, seconds_cell, text_cell
-from somaray.report.rows import RunRow
 from somaray.report.verdict import failed
-from somaray.units import format_bytes, format_count, format_seconds
+from somaray.units import format_bytes
 
 MOST_INLINE_RUNS = 24
 """Up to so many runs are told in the report itself; the runs of a larger matrix have files of their own."""
@@ -120,8 +118,9 @@ def report_context(
     times = sorted(execution.provenance.made_at for execution in executions)
     lines = [run_cells(row, hrefs) for row in rows]
     return {
-        "choices": [_choice(choice, hrefs) for choice in choices(rows)],
+        "choices": answers(gathered, hrefs),
         "trust": trust(gathered),
+        "measured_again": measured_again(rows, hrefs),
         "failures": failed(executions, gathered.agreements),
         "findings": findings,
         "hrefs": hrefs,
@@ -138,78 +137,3 @@ def report_context(
         "n_runs": len(runs),
         "format_bytes": format_bytes,
     }
-
-
-def _choice(choice: Choice, hrefs: Mapping[str, str]) -> dict[str, Any]:
-    """A dataset's choices as rows; budgets that come to the same run share one."""
-    lines: list[tuple[str, RunRow | None]] = [("Fastest", choice.fastest), ("Leanest", choice.leanest)]
-    budgets = list(choice.by_budget.items())
-    start = 0
-    for index, (_, row) in enumerate(budgets):
-        if index + 1 == len(budgets) or budgets[index + 1][1] is not row:
-            low, high = format_bytes(budgets[start][0]), format_bytes(budgets[index][0])
-            lines.append((f"In {high}" if start == index else f"In {low} to {high}", row))
-            start = index + 1
-    return {
-        "dataset": choice.dataset,
-        "headline": choice.fastest,
-        "setting": "" if choice.fastest is None else setting_text(choice.fastest),
-        "seconds": "" if choice.fastest is None else format_seconds(seconds_of(choice.fastest)),
-        "memory": "" if choice.fastest is None else format_bytes(memory_of(choice.fastest)),
-        "lines": [(title, None if row is None else _chosen(row, hrefs)) for title, row in lines],
-        "n_finished": choice.n_finished,
-        "least_budget": format_bytes(BUDGETS_BYTES[0]),
-    }
-
-
-def _chosen(row: RunRow, hrefs: Mapping[str, str]) -> list[Cell]:
-    return [
-        text_cell(f"{row.run.method} {row.run.setting}", hrefs.get(row.run.path, "")),
-        seconds_cell(row.wall_seconds),
-        bytes_cell(memory_of(row)),
-        number_cell(row.cells_per_second, values.speed_text(row.cells_per_second)),
-    ]
-
-
-def setting_text(row: RunRow) -> str:
-    """Say a run's setting in words."""
-    run = row.run
-    if run.chunk_size is None or run.parallelism is None:
-        return "X read whole"
-    words = run.parallelism
-    where = f"{words.processes} Dask process{'es' * (words.processes != 1)}" if words.processes else "no worker process"
-    return (
-        f"{format_count(run.chunk_size)} cells a chunk, {where} × {words.threads} thread{'s' * (words.threads != 1)} × "
-        f"{words.tile_threads} of TileDB"
-    )
-
-
-def trust(gathered: Gathered) -> list[tuple[str, str, bool]]:
-    """What speaks for and against the figures: a title, a figure, and whether it is good."""
-    rows = [row for row in gathered.rows if row.origin == "measured"]
-    good = sum(row.status == "ok" for row in rows)
-    checks = [check for agreement in gathered.agreements for check in agreement.checks]
-    checked = [check for check in checks if check.agrees is not None]
-    agree = sum(bool(check.agrees) for check in checked)
-    spreads = [
-        (row.wall_seconds.maximum - row.wall_seconds.minimum) / row.wall_seconds.median
-        for row in rows
-        if row.wall_seconds.median and row.wall_seconds.maximum is not None and row.wall_seconds.minimum is not None
-    ]
-    replicates = [row.replicates for row in rows if row.replicates]
-    told = [
-        ("Runs that ended well", f"{good} of {len(rows)}", good == len(rows)),
-        ("Results that agree with Scanpy's own", f"{agree} of {len(checked)}", agree == len(checked)),
-    ]
-    if len(checks) > len(checked):
-        told.append(("Results not checked", str(len(checks) - len(checked)), False))
-    if replicates:
-        told.append(("Replicates of each run", _range(min(replicates), max(replicates)), min(replicates) > 1))
-    if spreads:
-        widest = max(spreads)
-        told.append(("Widest spread of times over replicates", f"{100 * widest:.0f} % of the median", widest < 0.25))
-    return told
-
-
-def _range(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"

@@ -112,6 +112,8 @@ def _facts(detail: RunDetail) -> list[tuple[str, str]]:
     if row.chunk_reads is not None and row.n_obs and row.run.chunk_size:
         chunks = -(-row.n_obs // row.run.chunk_size)
         facts.append(("Reads of each chunk", significant(row.chunk_reads / chunks, 2)))
+    if row.retried:
+        facts.append(("Measured again", row.retried))
     return facts
 
 

@@ -24,7 +24,7 @@ window.addEventListener("beforeprint", () => {
 });
 window.addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
 
-for (const button of document.querySelectorAll("button.copy")) {
+for (const button of navigator.clipboard ? document.querySelectorAll("button.copy") : []) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
@@ -45,6 +45,10 @@ if (tablesAddress) {
       language: { search: "Filter: ", info: "_TOTAL_ rows", infoFiltered: "of _MAX_", zeroRecords: "No row matches the filter",
         columnControl: { dropdown: "Pick values", searchList: "[title]", list: { search: "Find a value", all: "All", none: "None", empty: "Empty" } } },
     });
+    // Each button says whose values it is about, for those who hear it apart from its column.
+    for (const name of table.querySelectorAll("th.pick")) {
+      name.querySelector("button").setAttribute("aria-label", `Pick values of ${name.querySelector(".dt-column-title").textContent}`);
+    }
   }
   document.documentElement.dataset.ready = "yes";
 }
