@@ -1,6 +1,7 @@
 """What all tests share: where things are, and the rule that continuous integration skips nothing it should run."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 SHARED_RECORDS = ROOT.parent / "shared" / "upstream"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 # The same examples every time, and no deadline: a shared machine is slow now and then.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
@@ -78,3 +80,42 @@ def s3(tmp_path_factory):
 
     with serve(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium, for the whole session."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the path (on Debian: apt-get install chromium)")
+    api = pytest.importorskip("playwright.sync_api", reason="no Playwright: uv sync --group browser")
+    with api.sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a file in a page of its own; what it complains of or asks the network for fails the test."""
+    complaints, pages = [], []
+
+    def open_page(path: Path, width: int = 1280, scheme: str = "light"):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
+        page.set_default_timeout(120_000)  # a shared machine is slow now and then
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
+        )
+        page.goto(path.as_uri())
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert complaints == []

@@ -1,52 +1,10 @@
 """The report in a real browser, without a network: of generated records, hostile names among them."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from support.made_report import HOSTILE, HOSTILE_NAME, made, report_of
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on the path (on Debian: apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api", reason="no Playwright: uv sync --group browser")
-    with api.sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, "--disable-gpu"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a file in a page of its own; what it complains of or asks the network for fails the test."""
-    complaints, pages = [], []
-
-    def open_page(path: Path, width: int = 1280, scheme: str = "light"):
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
-        page.set_default_timeout(120_000)  # a shared machine is slow now and then
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-        )
-        page.on(
-            "request",
-            lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
-        )
-        page.goto(path.as_uri())
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")

@@ -135,6 +135,20 @@ def test_report_and_summary_need_no_more_words(checkout) -> None:
     assert "results/tables/runs.md" in checkout.run("--summary").stdout
 
 
+def test_the_report_of_real_runs_opens_sorts_and_tells_each(finished, visit) -> None:
+    report = finished.folder / "results/report.html"
+    assert report.stat().st_size < 5_000_000
+    page = visit(report)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.locator("#runs tbody tr").count() == 3
+    page.locator("#runs th", has_text="peak PSS").click()
+    page.locator("#runs tbody a", has_text="100_0x2x1").click()
+    page.wait_for_selector("details[open]")
+    # Memory, tasks and groups, all drawn.
+    assert page.locator("details[open] svg[role=img]").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
 def test_added_chunk_size_runs_its_runs_and_tables(checkout) -> None:
     checkout.configure({**TINY, "chunk_sizes": [100, 200]})
     planned = checkout.planned()
