@@ -1,17 +1,10 @@
-"""`one-pass` gives what Scanpy gives on the same cells read whole.
+"""`one-pass` gives what Scanpy gives on the same cells read whole."""
 
-Scanpy's own result hangs on rounding in places: a tie at the last place, a gene on the edge of a bin, a variance that is nothing
-but rounding. Entries that change when Scanpy computes in double precision, or gets the same counts with noise of the size of
-rounding, are therefore not compared; all others must agree within 1e-6.
-"""
-
-import warnings
 from dataclasses import replace
 from itertools import product
 
 import anndata
 import numpy as np
-import pandas as pd
 import pytest
 import scanpy as sc
 import skmisc.loess
@@ -20,15 +13,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from somaray.errors import SomarayError
-from somaray.matrix import Run
-from somaray.methods.one_pass import compute_hvg
-from somaray.methods.scanpy_steps import select_genes
 from somaray.settings import HvgSettings
-from somaray.units import Parallelism
-from support.small_store import no_phase, random_counts, read_whole, write_store
-
-TOLERANCE = 1e-6
-FLAVORS = ("seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper")
+from support.against_scanpy import FLAVORS, TOLERANCE, assert_agrees, one_pass, scanpy
+from support.small_store import random_counts, read_whole, write_store
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -46,76 +33,6 @@ def smooth_loess(monkeypatch):
         return original(x, y, span=span, degree=degree, surface="direct")
 
     monkeypatch.setattr(skmisc.loess, "loess", guarded)
-
-
-def one_pass(source, hvg, chunk_size=7):
-    return compute_hvg(source, Run("d", "one-pass", chunk_size, Parallelism(0, 2, 1)), hvg, None, no_phase)
-
-
-def scanpy(adata, hvg):
-    """Scanpy's table, or the exception it ends in."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return select_genes(adata.copy(), hvg, no_phase)
-    except (SomarayError, ValueError, IndexError, KeyError, AttributeError) as error:
-        return error
-
-
-def close(one, other):
-    """By entry: equal where discrete, well within the tolerance where not."""
-    if one.dtype.kind != "f":
-        return (one.astype(str) == other.astype(str)).to_numpy()
-    return np.isclose(one, other, rtol=TOLERANCE / 3, atol=TOLERANCE / 3, equal_nan=True)
-
-
-def settled_result(adata, hvg):
-    """Scanpy's table, and by column which genes' entries do not hang on rounding; None where that decides over failing."""
-    result = scanpy(adata, hvg)
-    disturbed = []
-    # Ranks in several batches tie most often, and a tie may fall the same way by chance.
-    for seed in range(9 if hvg.flavor.startswith("seurat_v3") and hvg.batch_key else 3):
-        other = adata.copy()
-        other.X = adata.X.astype(np.float64)
-        other.X.data *= 1 + 1e-13 * seed * np.random.default_rng(seed).standard_normal(other.X.nnz)
-        disturbed.append(scanpy(other, hvg))
-    if any(isinstance(each, Exception) != isinstance(result, Exception) for each in disturbed):
-        return None, None
-    if isinstance(result, Exception):
-        return result, None
-    settled = {
-        column: np.all([close(result[column], each.loc[result.index, column]) for each in disturbed], axis=0)
-        for column in result
-    }
-    return result, settled
-
-
-def assert_agrees(source, hvg, chunk_size=7):
-    """Hold `one-pass` against Scanpy; returns the share of entries that could be compared."""
-    expected, settled = settled_result(read_whole(source), hvg)
-    if expected is None:
-        return 0.0
-    if isinstance(expected, Exception):
-        with pytest.raises(SomarayError):
-            one_pass(source, hvg, chunk_size)
-        return 1.0
-    found = one_pass(source, hvg, chunk_size)
-    assert list(found.columns) == list(expected.columns)
-    assert dict(found.dtypes.astype(str)) == dict(expected.dtypes.astype(str))
-    assert set(found.index) == set(expected.index)
-    assert found.index.name == expected.index.name
-    found = found.loc[expected.index]
-    for column in expected:
-        kept = settled[column]
-        if expected[column].dtype.kind == "f":
-            np.testing.assert_allclose(
-                found[column][kept], expected[column][kept], rtol=TOLERANCE, atol=TOLERANCE, err_msg=column
-            )
-        else:
-            pd.testing.assert_series_equal(
-                found[column][kept].astype(str), expected[column][kept].astype(str), check_dtype=False
-            )
-    return float(np.mean([kept.mean() for kept in settled.values()]))
 
 
 @st.composite
@@ -223,38 +140,6 @@ def test_duplicate_coordinates_are_values_of_their_own_for_seurat(doubled):
     found = one_pass(source, HvgSettings())
     np.testing.assert_allclose(found["means"], np.log1p(np.maximum(mean, 1e-12)), rtol=1e-12)
     np.testing.assert_allclose(found["dispersions"][expressed], dispersion, rtol=1e-10)
-
-
-@pytest.mark.parametrize("claim", ["true", "false"])
-def test_claimed_totals_are_used_and_checked(middling, tmp_path, claim, monkeypatch):
-    from somaray.methods.onepass import passes
-
-    counts = read_whole(middling).X.tocoo()
-    totals = np.asarray(counts.sum(axis=1)).ravel() * (1 if claim == "true" else 1.5)
-    source = write_store(tmp_path / "x", counts, {"raw_sum": totals})
-    quantities = []
-    original = passes.read_x
-
-    def noted(selection, quantity, *arguments, **options):
-        quantities.append(quantity)
-        return original(selection, quantity, *arguments, **options)
-
-    monkeypatch.setattr("somaray.methods.one_pass.read_x", noted)
-    hvg = HvgSettings(flavor="cell_ranger")
-    if claim == "false":
-        with pytest.warns(UserWarning, match="raw_sum gives a median of"):
-            assert_agrees(source, hvg)
-    else:
-        assert_agrees(source, hvg)
-    assert quantities == (["logs"] if claim == "true" else ["logs", "logs"])
-
-    quantities.clear()
-    assert_agrees(replace(source, var_filter="rank > 30"), hvg)
-    assert quantities == ["totals", "logs"]
-
-    quantities.clear()
-    assert_agrees(source, HvgSettings(flavor="cell_ranger", target_sum=1e4))
-    assert quantities == ["logs"]
 
 
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])

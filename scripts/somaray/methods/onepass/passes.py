@@ -81,12 +81,14 @@ def read_x(
     """
     layer, n_batches = selection.layer, len(selection.batch_names)
     chunk_rows = selection.chunk_rows(run.chunk_size)
+    claims = selection.claimed_totals if quantity in ("shares", "logs") else None
 
     def tasks() -> Iterator[Task]:
         for begin in range(0, len(selection.joinids), chunk_rows):
             part = slice(begin, begin + chunk_rows)
             cells, labels = JoinIds.from_array(selection.joinids[part]), Labels.from_array(selection.batch_codes[part])
-            yield Task(layer, cells, labels, quantity, target_sum, exact_squares)
+            own_claims = None if claims is None else claims[part]
+            yield Task(layer, cells, labels, quantity, target_sum, exact_squares, own_claims)
 
     shared: tuple[Any, ...] = ()
     if ceilings is not None:
@@ -101,6 +103,9 @@ def read_x(
         if not sums.fine:
             raise SomarayError(f"{layer.uri} holds negative, infinite or undefined values: expected counts")
         whole &= sums.whole
+        if not sums.as_claimed:
+            # Who was wrong once is not asked again: tasks not yet sent are spared the second read.
+            claims = None
         if sums.totals is not None:
             totals.append(sums.totals)
         if sums.moments is not None:

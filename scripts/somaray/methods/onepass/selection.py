@@ -84,7 +84,7 @@ def select(source: "Source", hvg: HvgSettings) -> Selection:
         obs_columns = set(experiment.obs.keys())
         if hvg.batch_key and hvg.batch_key not in obs_columns:
             raise SomarayError(f"batch_key: {source.uri} has no obs column {hvg.batch_key!r}")
-        use_claims = hvg.flavor == "cell_ranger" and hvg.target_sum is None and RAW_SUM in obs_columns
+        use_claims = not hvg.flavor.startswith("seurat_v3") and RAW_SUM in obs_columns
         names = ["soma_joinid", *([hvg.batch_key] if hvg.batch_key else []), *([RAW_SUM] if use_claims else [])]
         obs = query.obs(column_names=list(dict.fromkeys(names))).concat()
         var = query.var(column_names=list(dict.fromkeys(["soma_joinid", source.var_id]))).concat()

@@ -30,6 +30,9 @@ class Task:
         S, for `logs`.
     exact_squares
         For `counts`: square in double precision, whatever the type of the values.
+    claims
+        Totals of the cells as obs has them, for `shares` and `logs` of all genes; None where it has none. They are held
+        against what is read, and where one is wrong nothing is made of them.
     """
 
     layer: Layer
@@ -38,6 +41,7 @@ class Task:
     quantity: Quantity
     target_sum: float | None = None
     exact_squares: bool = False
+    claims: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Sums:
         Whether all values are finite and not negative.
     whole
         Whether all values are whole; only looked at for `counts`.
+    as_claimed
+        Whether the totals are those that were claimed, if any were.
     """
 
     totals: NDArray[np.floating] | None
@@ -64,15 +70,20 @@ class Sums:
     moments: NDArray[np.float64] | None
     fine: bool = True
     whole: bool = True
+    as_claimed: bool = True
 
 
 @dataclass(frozen=True)
 class _Strip:
-    """A strip under way: batches come as the arguments all kernels begin with."""
+    """A strip under way: `cells` are those of the task, batches come as the arguments all kernels begin with."""
 
-    n_cells: int
+    cells: slice
     batch_of: NDArray[np.int32]
     batches: Iterator[tuple[Any, ...]]
+
+    @property
+    def n_cells(self) -> int:
+        return self.cells.stop - self.cells.start
 
 
 def add_up(task: Task, ceilings: NDArray[np.float64] | None = None) -> Sums:
@@ -85,7 +96,7 @@ def add_up(task: Task, ceilings: NDArray[np.float64] | None = None) -> Sums:
         case "totals":
             return _add_totals(task)
         case "shares" | "logs":
-            return _add_normalised(task)
+            return _add_as_claimed(task) or _add_normalised(task)
         case "counts":
             return _add_counts(task)
         case "clipped":
@@ -113,7 +124,8 @@ def _strips(task: Task, dtype: type[np.floating], with_genes: bool = True) -> It
             (rows, genes, values.astype(dtype, copy=False), strip.first, cell_of, column_of)
             for rows, genes, values in read_strip(array, task.layer, ids, strip, with_genes)
         )
-        yield _Strip(strip.end - strip.begin, labels[strip.begin : strip.end], batches)
+        cells = slice(strip.begin, strip.end)
+        yield _Strip(cells, labels[cells], batches)
 
 
 def _stored_dtype(task: Task) -> Any:
@@ -136,6 +148,36 @@ def _add_totals(task: Task) -> Sums:
     return Sums(np.concatenate(found), task.labels.batches, None, fine)
 
 
+def _add_as_claimed(task: Task) -> Sums | None:
+    """Do a task with the totals that obs claims, of which nothing need be kept; None if there are none, or one is wrong."""
+    if task.claims is None:
+        return None
+    dtype = normalised_dtype(_stored_dtype(task))
+    moments, found, fine = _zeros(task), [], True
+    for strip in _strips(task, dtype):
+        claims, totals = task.claims[strip.cells], np.zeros(strip.n_cells)
+        scales = _scales(task, claims)
+        add = kernels.add_shares_at_once if task.quantity == "shares" else kernels.add_logs_at_once
+        for rows, genes, values, first_row, cell_of, _ in strip.batches:
+            fine &= add(rows, genes, values, first_row, cell_of, strip.batch_of, *scales, totals, moments)
+        found.append(totals.astype(dtype))
+        if not np.array_equal(found[-1], claims):
+            return None
+    return Sums(np.concatenate(found), task.labels.batches, moments, fine)
+
+
+def _scales(task: Task, totals: NDArray[np.floating]) -> tuple[NDArray[Any], ...]:
+    """What a kernel scales each cell's counts by: weights for `shares`, divisors and a table of logarithms for `logs`."""
+    if task.quantity == "shares":
+        usable = np.isfinite(totals) & (totals != 0)
+        return (np.divide(1.0, totals, out=np.zeros(len(totals)), where=usable, dtype=np.float64),)
+    assert task.target_sum is not None
+    divisors = totals / task.target_sum
+    divisors += divisors == 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return divisors, np.log1p(np.arange(kernels.LOG_TABLE_COUNTS, dtype=totals.dtype) / divisors[:, None])
+
+
 def _add_normalised(task: Task) -> Sums:
     dtype = normalised_dtype(_stored_dtype(task))
     moments, found, fine = _zeros(task), [], True
@@ -148,17 +190,11 @@ def _add_normalised(task: Task) -> Sums:
             fine &= kept.add(coordinates, totals)
         rounded = totals.astype(dtype)
         found.append(rounded)
-        if task.quantity == "shares":
-            weights = np.divide(1.0, rounded, out=np.zeros(len(rounded)), where=rounded != 0, dtype=np.float64)
-            for block in kept:
-                kernels.add_shares(*block, strip.batch_of, weights, moments)
-        else:
-            divisors = rounded / task.target_sum
-            divisors += divisors == 0
-            table = np.log1p(np.arange(kernels.LOG_TABLE_COUNTS, dtype=dtype) / divisors[:, None])
-            for block in kept:
-                kernels.add_logs(*block, strip.batch_of, divisors, table, moments)
-    return Sums(np.concatenate(found), task.labels.batches, moments, fine)
+        scales = _scales(task, rounded)
+        add = kernels.add_shares if task.quantity == "shares" else kernels.add_logs
+        for block in kept:
+            add(*block, strip.batch_of, *scales, moments)
+    return Sums(np.concatenate(found), task.labels.batches, moments, fine, as_claimed=task.claims is None)
 
 
 def _add_counts(task: Task) -> Sums:
