@@ -13,8 +13,11 @@ import msgspec
 import pandas as pd
 import pytest
 
+from somaray.matrix import Run
 from somaray.measure.supervise import Order
 from somaray.settings import DaskSettings, SlurmSettings
+from somaray.units import Parallelism
+from support.copied_program import SEURAT, executed, expected, program, same, write_tiny_store
 from support.known_methods import WORKER_BYTES
 from support.orders import SCRIPTS, TESTS, order_for, run
 
@@ -117,4 +120,21 @@ def test_worker_jobs_end_by_themselves_when_the_supervisor_is_killed(jobs, slurm
     finally:
         os.killpg(supervisor.pid, signal.SIGKILL)
         supervisor.wait()
+    wait_until(lambda: jobs() == [])
+
+
+def test_the_program_to_copy_has_worker_jobs_of_its_own(jobs, slurm, tmp_path) -> None:
+    store = write_tiny_store(tmp_path)
+    run = Run("tiny", "soma-dask", 100, Parallelism(2, 1, 1))
+    text = program(store, run, SEURAT, dask=WORKERS, environment={"MALLOC_ARENA_MAX": "2"})
+    told = (
+        "print(len(client.nthreads()), client.run(lambda: __import__('os').environ['MALLOC_ARENA_MAX']))",
+        "print(client.run(lambda: __import__('dask').config.get('distributed.worker.memory.spill')))",
+        "print(client.run(lambda: 'SLURM_JOB_ID' in __import__('os').environ))",
+    )
+    genes, said = executed(text, tmp_path, *told, environment=slurm)
+    values = [line.rpartition(": ")[2].rstrip("}") for line in said.splitlines()]
+    assert said.startswith("2 ")
+    assert values == ["'2'", "False", "True"]
+    same(genes, expected(store, SEURAT))
     wait_until(lambda: jobs() == [])

@@ -14,9 +14,12 @@ import pandas as pd
 import pytest
 from distributed import Client
 
+from somaray.matrix import Run
 from somaray.measure.supervise import Order
 from somaray.settings import DaskSettings
+from somaray.units import Parallelism, format_bytes
 from support import known_methods as methods
+from support.copied_program import SEURAT, executed, expected, program, same, write_tiny_store
 from support.orders import SCRIPTS, TESTS, order_for, run
 
 MIB = 2**20
@@ -141,3 +144,27 @@ def test_a_cluster_that_is_not_what_the_run_says_is_refused(cluster, tmp_path) -
         f"dask.cluster: {cluster[0]} has 2 workers with 1, 1 threads: expected 3 with 2 each, as 3x2x1 says"
     )
     assert left_there(cluster[0]) == NOTHING
+
+
+def test_memory_of_workers_elsewhere_counts_against_a_size_that_is_asked_for(cluster, tmp_path) -> None:
+    most_bytes = methods.DRIVER_BYTES + 2 * methods.WORKER_BYTES + 100 * MIB
+    order = replace(order_at(cluster, tmp_path, "keep_busy"), all_hosts_bytes=most_bytes)
+    execution = run(order)
+    assert execution.status == "out of memory", execution.status_text
+    assert execution.reason.endswith(f" of {format_bytes(most_bytes)} over all hosts")
+    here = pd.read_parquet(tmp_path / "memory.parquet").query("role != 'worker'")
+    assert here.groupby("seconds")["pss_bytes"].sum().max() < most_bytes, "the driver alone is no reason"
+    assert execution.peak_pss_bytes > most_bytes
+    deadline = time.monotonic() + READY_SECONDS
+    while left_there(cluster[0]) != NOTHING:
+        assert time.monotonic() < deadline, left_there(cluster[0])
+        time.sleep(0.5)
+
+
+def test_the_program_to_copy_connects_to_the_cluster_of_its_run(cluster, tmp_path) -> None:
+    store = write_tiny_store(tmp_path)
+    run = Run("tiny", "soma-dask", 100, Parallelism(2, 1, 1))
+    text = program(store, run, SEURAT, dask=DaskSettings(cluster=cluster[0]))
+    genes, said = executed(text, tmp_path, "print(client.scheduler.address, len(client.nthreads()))")
+    assert said == f"{cluster[0]} 2\n"
+    same(genes, expected(store, SEURAT))

@@ -10,17 +10,17 @@ import msgspec
 from somaray.agreement import empty_hvg
 from somaray.batch import current_job, end
 from somaray.beginnings import beginning_path, larger_job, left_behind, may_be_larger
-from somaray.config import Settings
+from somaray.config import AUTO_MEMORY_BYTES, Settings
 from somaray.errors import SomarayError
 from somaray.failures import note_failure
 from somaray.matrix import Run
 from somaray.measure.execute import write_hvg
 from somaray.measure.job import Job
 from somaray.measure.lost import lost_execution, noted
-from somaray.measure.supervise import Order, supervise
+from somaray.measure.supervise import OVER_ALL_HOSTS, Order, supervise
 from somaray.records import Execution, Manifest, read_record, write_record
 from somaray.registry import METHODS
-from somaray.settings import SLURM
+from somaray.settings import LOCAL, SLURM
 from somaray.submission import MIB, within_allocation, worker_job
 
 
@@ -107,6 +107,7 @@ def measure(
             execution = supervise(order, log, under_way.saw if allocated_mib else None)
             own_limit = settings.limits.memory_bytes
             too_small = allocated_mib is not None and (own_limit is None or order.limits.memory_bytes != own_limit)
+            too_small = too_small and not execution.reason.endswith(OVER_ALL_HOSTS)
             if execution.status == "out of memory" and too_small and may_be_larger(tries, retries):
                 under_way.left_to_a_larger_job(execution.reason)
                 ended = f"{order.title} | {execution.status_text} in a job of {allocated_mib:,} MiB"
@@ -131,8 +132,9 @@ def order_of(
     export: Path | None = None,
 ) -> Order:
     """One execution of a run, ready to be supervised; parameters as those of `measure`."""
+    job, own_limit = job_of(settings, run, manifest, outputs, export), settings.limits.memory_bytes
     return Order(
-        job=job_of(settings, run, manifest, outputs, export),
+        job=job,
         limits=settings.limits,
         replicate=replicate,
         attempt=attempt,
@@ -141,6 +143,8 @@ def order_of(
         title=_title(settings, run, replicate, native=outputs.native),
         n_chunks=None if run.chunk_size is None else -(-read_record(manifest, Manifest).n_obs // run.chunk_size),
         expected_seconds=_expected_seconds(outputs.run_dir),
+        # `auto` is what this host has, and says nothing of others.
+        all_hosts_bytes=None if job.dask.cluster == LOCAL or own_limit == AUTO_MEMORY_BYTES else own_limit,
     )
 
 

@@ -23,6 +23,7 @@ from somaray.measure.budget import resolve_limits
 from somaray.measure.clock import AFAR_EVENTS, EVENTS, EventReader
 from somaray.measure.job import Job, worker_jobs
 from somaray.measure.job_memory import JobWatch
+from somaray.measure.memory_afar import MemoryAfar
 from somaray.measure.process_tree import end_session
 from somaray.measure.progress import Progress
 from somaray.measure.standstill import continue_session
@@ -33,6 +34,8 @@ from somaray.units import format_bytes, format_seconds
 
 _REPORT_INTERVAL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
+OVER_ALL_HOSTS = "over all hosts"
+"""Ends the reason of an execution that was stopped for the memory of workers elsewhere: a larger job would not mend it."""
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,7 +44,8 @@ class Order:
     """One execution to supervise.
 
     `job.work_dir` is filled in here; `memory_path` takes the memory timeline, `tasks_path` the task stream, `title` opens
-    every progress line, and `expected_seconds` is what an earlier execution of the same run took.
+    every progress line, and `expected_seconds` is what an earlier execution of the same run took. `limits` hold for the
+    processes of this host, `all_hosts_bytes` for those and workers elsewhere together.
     """
 
     job: Job
@@ -54,6 +58,7 @@ class Order:
     n_chunks: int | None = None
     expected_seconds: float | None = None
     environment: Mapping[str, str] | None = None
+    all_hosts_bytes: int | None = None
 
 
 class Console:
@@ -207,7 +212,8 @@ def _watch(
     events = EventReader(scratch / EVENTS, scratch / AFAR_EVENTS)
     try:
         watch = None if saw is None else JobWatch(driver.pid, timeline, saw)
-        stopped, seen = _until_end(driver, order, limits, timeline, events, console, watch)
+        afar = MemoryAfar(scratch)
+        stopped, seen = _until_end(driver, order, limits, timeline, afar, events, console, watch)
     finally:
         end_session(driver.pid)
         exit_code = driver.wait()
@@ -253,11 +259,13 @@ def _until_end(
     order: Order,
     limits: Limits,
     timeline: Timeline,
+    afar: MemoryAfar,
     events: EventReader,
     console: Console,
     watch: JobWatch | None,
 ) -> tuple[tuple[str, str] | None, list[dict[str, object]]]:
     """Wait for the driver; return why it was stopped, if it was, as status and reason, and the events seen."""
+    elsewhere = order.job.dask.cluster != LOCAL
     progress = Progress(order.title, order.n_chunks, order.expected_seconds)
     seen: list[dict[str, object]] = []
     began = reported = time.monotonic()
@@ -266,14 +274,20 @@ def _until_end(
         now = time.monotonic()
         if watch is not None:
             watch.look(now)
+        if elsewhere:
+            afar.look(timeline.summed_bytes)
         new = events.new()
         seen += new
         worth_telling = sum(progress.take(event) for event in new)
         if worth_telling or now - reported > _REPORT_INTERVAL_SECONDS:
-            console.say(progress.line(now, f"{format_bytes(timeline.summed_bytes)} resident"))
+            resident_bytes = timeline.summed_bytes + afar.summed_bytes
+            console.say(progress.line(now, f"{format_bytes(resident_bytes)} resident"))
             reported = now
         if limits.memory_bytes is not None and timeline.most_bytes > limits.memory_bytes:
             reason = f"{format_bytes(timeline.most_bytes)} of {format_bytes(limits.memory_bytes)}"
+            return ("out of memory", reason), seen
+        if order.all_hosts_bytes is not None and afar.most_bytes > order.all_hosts_bytes:
+            reason = f"{format_bytes(afar.most_bytes)} of {format_bytes(order.all_hosts_bytes)} {OVER_ALL_HOSTS}"
             return ("out of memory", reason), seen
         if limits.time_seconds is not None and now - began > limits.time_seconds:
             return ("out of time", f"stopped after {format_seconds(limits.time_seconds)} in {progress.phase}"), seen

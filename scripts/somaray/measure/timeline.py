@@ -22,13 +22,17 @@ class Peaks(NamedTuple):
     rss_bytes: int | None = None
 
 
+def budgeted_bytes(samples: Iterable[ProcessSample]) -> int:
+    """Sum of PSS for a budget: where the kernel keeps PSS to itself, RSS stands in, which errs on the safe side."""
+    return sum(sample.rss_bytes if sample.pss_bytes is None else sample.pss_bytes for sample in samples)
+
+
 @dataclass
 class Timeline:
     """Samples of every process, in order of time.
 
-    `summed_bytes` is the sum over processes at the last sample, `most_bytes` the largest such sum so far, both for the budget:
-    where the kernel keeps PSS to itself, RSS stands in, which errs on the safe side. `most_rss_bytes` is the largest sum of
-    RSS, by which schedulers count.
+    `summed_bytes` is the sum over processes at the last sample, `most_bytes` the largest such sum so far, both as
+    `budgeted_bytes` has them. `most_rss_bytes` is the largest sum of RSS, by which schedulers count.
     """
 
     rows: list[tuple[float, ProcessSample]] = field(default_factory=list)
@@ -44,9 +48,7 @@ class Timeline:
     def add(self, at_seconds: float, samples: list[ProcessSample]) -> None:
         """Take in all processes of one moment."""
         self.rows += [(at_seconds, sample) for sample in samples]
-        self.summed_bytes = sum(
-            sample.rss_bytes if sample.pss_bytes is None else sample.pss_bytes for sample in samples
-        )
+        self.summed_bytes = budgeted_bytes(samples)
         self.most_bytes = max(self.most_bytes, self.summed_bytes)
         self.most_rss_bytes = max(self.most_rss_bytes, sum(sample.rss_bytes for sample in samples))
 

@@ -1,6 +1,5 @@
 """Python that does what a run did, to copy: the cluster, the reading, and Scanpy's calls, as the methods have them."""
 
-import json
 from typing import Any
 
 import msgspec
@@ -9,7 +8,9 @@ from somaray.cluster import library_thread_environment
 from somaray.matrix import Run
 from somaray.records import Execution, Manifest
 from somaray.registry import METHODS
-from somaray.settings import DaskSettings, HvgSettings
+from somaray.report.python_text import indented, python_text, with_mapping
+from somaray.report.recommend_cluster import cluster_imports, cluster_lines
+from somaray.settings import HvgSettings
 
 
 def code_of(run: Run, manifest: Manifest, like: Execution, exported: str | None = None) -> str:
@@ -25,12 +26,12 @@ def code_of(run: Run, manifest: Manifest, like: Execution, exported: str | None 
     body = _METHODS[run.method](run, manifest, like, exported)
     environment = {**library_thread_environment(like.dask), **_own_environment(like)}
     lines = ["import os", "", "# Before any library is loaded; Dask's workers inherit it."]
-    lines += _assigned("os.environ.update(", environment, ")")
-    lines += ["", *_imports(run), ""]
+    lines += with_mapping("os.environ.update(", environment, ")")
+    lines += ["", *_imports(run, like), ""]
     if run.parallelism is None:
         return "\n".join([*lines, *body]) + "\n"
-    lines += ['if __name__ == "__main__":', *_indented(_cluster(run, like.dask))]
-    return "\n".join([*lines, *_indented(_indented(body))]) + "\n"
+    lines += ['if __name__ == "__main__":', *indented(cluster_lines(run.parallelism, like.dask, environment))]
+    return "\n".join([*lines, *indented(indented(body))]) + "\n"
 
 
 def _own_environment(like: Execution) -> dict[str, str]:
@@ -38,7 +39,7 @@ def _own_environment(like: Execution) -> dict[str, str]:
     return {name: value for name, value in like.environment.items() if name not in threads}
 
 
-def _imports(run: Run) -> list[str]:
+def _imports(run: Run, like: Execution) -> list[str]:
     lines = {
         "soma-dask": ["import scanpy as sc", "import tiledbsoma"],
         "in-memory": ["import scanpy as sc", "import tiledbsoma"],
@@ -64,36 +65,21 @@ def _imports(run: Run) -> list[str]:
     }[run.method]
     # Of the standard library first, as sorters of imports have it.
     own = ["from contextlib import nullcontext", ""] if run.method == "one-pass" else []
-    cluster = [] if run.parallelism is None else ["from dask.distributed import Client, LocalCluster"]
+    cluster = [] if run.parallelism is None else cluster_imports(like.dask)
     return [*own, *sorted([*cluster, *lines], key=lambda line: (line.startswith("from somaray"), line.split()[1]))]
-
-
-def _cluster(run: Run, dask: DaskSettings) -> list[str]:
-    assert run.parallelism is not None
-    layout = run.parallelism
-    arguments = [
-        f"n_workers={max(layout.processes, 1)}",
-        f"threads_per_worker={layout.threads}",
-        f"processes={layout.processes > 0}",
-        f"memory_limit={_text('auto' if dask.memory_management else None)}",
-    ]
-    return [
-        f"cluster = LocalCluster({', '.join(arguments)})",
-        "with cluster, Client(cluster) as client:",
-    ]
 
 
 def _soma(run: Run, manifest: Manifest, like: Execution, inside: list[str]) -> list[str]:
     """Lines that open an experiment and query it, with `inside` done meanwhile."""
     return [
-        *_assigned("context = tiledbsoma.SOMATileDBContext(tiledb_config=", _tiledb(run, manifest, like), ")"),
-        f"with tiledbsoma.Experiment.open({_text(manifest.uri)}, context=context) as exp:",
+        *with_mapping("context = tiledbsoma.SOMATileDBContext(tiledb_config=", _tiledb(run, manifest, like), ")"),
+        f"with tiledbsoma.Experiment.open({python_text(manifest.uri)}, context=context) as exp:",
         "    query = exp.axis_query(",
-        f"        {_text(manifest.measurement)},",
-        f"        obs_query=tiledbsoma.AxisQuery(value_filter={_text(manifest.obs_filter)}),",
-        f"        var_query=tiledbsoma.AxisQuery(value_filter={_text(manifest.var_filter)}),",
+        f"        {python_text(manifest.measurement)},",
+        f"        obs_query=tiledbsoma.AxisQuery(value_filter={python_text(manifest.obs_filter)}),",
+        f"        var_query=tiledbsoma.AxisQuery(value_filter={python_text(manifest.var_filter)}),",
         "    )",
-        *_indented(inside),
+        *indented(inside),
     ]
 
 
@@ -106,11 +92,11 @@ def _tiledb(run: Run, manifest: Manifest, like: Execution) -> dict[str, str]:
 
 
 def _to_anndata(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
-    lines = ["adata = query.to_anndata(", f"    {_text(manifest.layer)},"]
-    lines += [f"    obs_id_name={_text(manifest.obs_id)},", f"    var_id_name={_text(manifest.var_id)},"]
+    lines = ["adata = query.to_anndata(", f"    {python_text(manifest.layer)},"]
+    lines += [f"    obs_id_name={python_text(manifest.obs_id)},", f"    var_id_name={python_text(manifest.var_id)},"]
     columns = _columns(manifest, like)
     if columns:
-        lines += [f"    column_names={_text(columns)},"]
+        lines += [f"    column_names={python_text(columns)},"]
     if run.chunk_size is not None:
         lines += [f'    dask={{"chunk_size": {run.chunk_size}}},']
     return _soma(run, manifest, like, [*lines, ")", *_scanpy(like.hvg)])
@@ -132,9 +118,11 @@ def _columns(manifest: Manifest, like: Execution) -> dict[str, list[str]]:
 def _scanpy(hvg: HvgSettings) -> list[str]:
     lines = []
     if not hvg.flavor.startswith("seurat_v3"):
-        target = "" if hvg.target_sum is None else f", target_sum={_text(hvg.target_sum)}"
+        target = "" if hvg.target_sum is None else f", target_sum={python_text(hvg.target_sum)}"
         lines += [f"sc.pp.normalize_total(adata{target})", "sc.pp.log1p(adata)"]
-    arguments = ", ".join(f"{name}={_text(value)}" for name, value in _changed(hvg).items() if name != "target_sum")
+    arguments = ", ".join(
+        f"{name}={python_text(value)}" for name, value in _changed(hvg).items() if name != "target_sum"
+    )
     return [*lines, f"genes = sc.pp.highly_variable_genes(adata, inplace=False, {arguments})"]
 
 
@@ -161,10 +149,10 @@ def _one_pass(run: Run, manifest: Manifest, like: Execution, _: str | None) -> l
             "n_vars",
         )
     }
-    arguments = ", ".join(f"{name}={_text(value)}" for name, value in _changed(like.hvg).items())
+    arguments = ", ".join(f"{name}={python_text(value)}" for name, value in _changed(like.hvg).items())
     return [
-        *_assigned("source = Source(**", {**fields, "tiledb": _tiledb(run, manifest, like)}, ")"),
-        f"run = run_from_path({_text(run.path)})",
+        *with_mapping("source = Source(**", {**fields, "tiledb": _tiledb(run, manifest, like)}, ")"),
+        f"run = run_from_path({python_text(run.path)})",
         f"hvg = HvgSettings({arguments})",
         "genes = compute_hvg(source, run, hvg, client, lambda name: nullcontext())",
     ]
@@ -173,20 +161,26 @@ def _one_pass(run: Run, manifest: Manifest, like: Execution, _: str | None) -> l
 def _census(run: Run, manifest: Manifest, like: Execution, _: str | None) -> list[str]:
     hvg = like.hvg
     given = {"n_top_genes": hvg.n_top_genes, "layer": manifest.layer, "flavor": hvg.flavor, "span": hvg.span}
-    arguments = ", ".join(f"{name}={_text(value)}" for name, value in {**given, "batch_key": hvg.batch_key}.items())
+    arguments = ", ".join(
+        f"{name}={python_text(value)}" for name, value in {**given, "batch_key": hvg.batch_key}.items()
+    )
     inside = [f"genes = highly_variable_genes(query, {arguments})"]
     if manifest.var_id != "soma_joinid":
         inside += [
             "# It names genes by joinid.",
-            f'var = query.var(column_names=["soma_joinid", {_text(manifest.var_id)}]).concat().to_pandas()',
-            f'genes.index = var.set_index("soma_joinid")[{_text(manifest.var_id)}].loc[genes.index]',
+            f'var = query.var(column_names=["soma_joinid", {python_text(manifest.var_id)}]).concat().to_pandas()',
+            f'genes.index = var.set_index("soma_joinid")[{python_text(manifest.var_id)}].loc[genes.index]',
         ]
     return _soma(run, manifest, like, inside)
 
 
 def _file(run: Run, manifest: Manifest, like: Execution, exported: str | None) -> list[str]:
     h5ad = METHODS[run.method].export == "h5ad"
-    opened = f'h5py.File({_text(exported)}, "r")' if h5ad else f'zarr.open_consolidated({_text(exported)}, mode="r")'
+    opened = (
+        f'h5py.File({python_text(exported)}, "r")'
+        if h5ad
+        else f'zarr.open_consolidated({python_text(exported)}, mode="r")'
+    )
     return [
         f"file = {opened}",
         "adata = anndata.AnnData(",
@@ -206,26 +200,3 @@ _METHODS = {
     "h5ad-dask": _file,
     "zarr-dask": _file,
 }
-
-
-def _assigned(before: str, value: dict[str, Any], after: str) -> list[str]:
-    """A call with a mapping for its argument, a line an item."""
-    if not value:
-        return [before + "{}" + after]
-    items = [f"    {_text(name)}: {_text(item)}," for name, item in value.items()]
-    return [before + "{", *items, "}" + after]
-
-
-def _text(value: Any) -> str:
-    """A value as Python reads it, text in the quotes that formatters like."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_text(name)}: {_text(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_text, value)) + "]"
-    return repr(value)
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f"    {line}" if line else "" for line in lines]
