@@ -11,11 +11,12 @@ from scipy import sparse
 
 from somaray.datasets import prepare as prepare_module
 from somaray.datasets import synthetic
-from somaray.datasets.census_schema import OBS_LABELS
+from somaray.datasets.census_schema import OBS_LABELS, TILE_ROWS
 from somaray.datasets.count_model import CountModel
 from somaray.datasets.prepare import prepare
 from somaray.datasets.store import Source
 from somaray.datasets.synthetic import strips, write_synthetic
+from somaray.datasets.writer import FRAGMENT_STRIPS
 from support.small_store import read_whole
 
 ENTRY = {"kind": "synthetic", "n_obs": 5_000, "n_vars": 4_500, "nnz_per_obs": 60, "seed": 7}
@@ -160,18 +161,21 @@ def test_number_of_workers_does_not_matter(tmp_path):
 
 
 def test_memory_does_not_grow_with_cells(tmp_path):
-    def peak_bytes(n_obs):
-        model = CountModel(n_obs, 300, 20, 1)
+    fragment_cells = FRAGMENT_STRIPS * TILE_ROWS
+
+    def peak_bytes(n_fragments):
+        model = CountModel(n_fragments * fragment_cells, 300, 20, 1)
         tracemalloc.start()
-        write_synthetic(tmp_path / str(n_obs), model, "scan", workers=1)
+        write_synthetic(tmp_path / str(n_fragments), model, "scan", workers=1)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
-    peak_bytes(100)
-    small, large = peak_bytes(65_536), peak_bytes(3 * 65_536)
-    # A block more or less is under way at one time, as threads come: by its own cells it would be three times as much.
-    assert large < 1.3 * small
+    peak_bytes(1)
+    small, large = peak_bytes(4), peak_bytes(12)
+    # What was learnt of a fragment's cells waits for its turn, one more or less as threads come; never all eight more.
+    learnt_bytes = 40 * fragment_cells
+    assert large - small < 2 * learnt_bytes
 
 
 def test_a_store_is_whole_or_not_there(tmp_path, monkeypatch):

@@ -14,10 +14,7 @@ GOLDEN = """\
 | :-- | :-- | :-- | --: | --: |
 | fastest | soma-dask | [100\\_2x1x1](hvg/heart/soma-dask/100_2x1x1/) | 10 | 500 MiB |
 | leanest | soma-dask | [200\\_2x1x1](hvg/heart/soma-dask/200_2x1x1/) | 12 | 300 MiB |
-| fastest within 8 GiB | soma-dask | [100\\_2x1x1](hvg/heart/soma-dask/100_2x1x1/) | 10 | 500 MiB |
-| fastest within 16 GiB | soma-dask | [100\\_2x1x1](hvg/heart/soma-dask/100_2x1x1/) | 10 | 500 MiB |
-| fastest within 32 GiB | soma-dask | [100\\_2x1x1](hvg/heart/soma-dask/100_2x1x1/) | 10 | 500 MiB |
-| fastest within 64 GiB | soma-dask | [100\\_2x1x1](hvg/heart/soma-dask/100_2x1x1/) | 10 | 500 MiB |
+| fastest within 8 GiB to 64 GiB | soma-dask | [100\\_2x1x1](hvg/heart/soma-dask/100_2x1x1/) | 10 | 500 MiB |
 
 ![Time against memory of every finished run](plots/time_memory.svg)
 

@@ -33,7 +33,7 @@ GOLDEN = """\
 Size unknown until prepared.
 
 | method | chunk | P×T×C | variant | peak PSS | largest worker | time | fits |
-| :-- | :-- | :-- | :-- | --: | --: | --: | --: |
+| :-- | :-- | :-- | :-- | --: | --: | --: | :-- |
 | soma-dask | 100 | 2×1×1 | default | – | – | – | unknown until prepared |
 | soma-dask | 100 | 2×1×1 | small | – | – | – | unknown until prepared |
 
@@ -42,7 +42,7 @@ Size unknown until prepared.
 1,000 cells, 50 genes, 12,500 non-zeros.
 
 | method | chunk | P×T×C | variant | peak PSS | largest worker | time | fits |
-| :-- | :-- | :-- | :-- | --: | --: | --: | --: |
+| :-- | :-- | :-- | :-- | --: | --: | --: | :-- |
 | soma-dask | 100 | 2×1×1 | default | 6 GiB | 2 GiB | 30 s | **beyond the budget of 5 GiB; longer than 20 s** |
 | soma-dask | 100 | 2×1×1 | small | 6 GiB | 2 GiB | 30 s | **beyond the budget of 5 GiB; longer than 20 s** |
 | zarr-dask | 100 | 2×1×1 | default | 1 GiB | 1 GiB | 10 s | yes |
@@ -95,6 +95,7 @@ def test_the_plan_as_people_see_it(tmp_path) -> None:
     limits = Limits(memory_bytes=5 * GIB, time_seconds=20.0)
     planned = plan_runs(settings(tmp_path), tmp_path, CONSTANTS, 2, limits, machine_bytes=16 * GIB)
     assert plan_markdown(planned, CONSTANTS, 2) == GOLDEN
+    assert "(hvg.batch\\_key donor\\_id) are not in the model" in plan_markdown(planned, CONSTANTS, 2, "donor_id")
     assert [each.doubts == (UNKNOWN,) for each in planned] == [True, True, False, False, False]
 
 

@@ -59,7 +59,7 @@ def _plan(arguments: argparse.Namespace) -> None:
     )
     if arguments.csv is not None:
         write_output(arguments.csv, plan_csv(planned, settings.limits))
-    print(plan_markdown(planned, constants, settings.replicates), end="")
+    print(plan_markdown(planned, constants, settings.replicates, settings.hvg.batch_key), end="")
 
 
 def _fit(results_dir: Path) -> None:

@@ -7,6 +7,7 @@ from somaray.report.choices import Choice, choices, memory_of
 from somaray.report.figures.names import TRADE_OFF
 from somaray.report.gathered import Gathered
 from somaray.report.markdown import address, escape, image, table
+from somaray.report.recommend import ranges
 from somaray.report.rows import RunRow
 from somaray.report.verdict import failed
 from somaray.units import format_bytes, significant
@@ -53,7 +54,7 @@ def index(gathered: Gathered, others: Sequence[tuple[str, str]] = (), replay: bo
 
 def _choice(choice: Choice) -> str:
     lines: list[tuple[str, RunRow | None]] = [("fastest", choice.fastest), ("leanest", choice.leanest)]
-    lines += [(f"fastest within {format_bytes(budget)}", row) for budget, row in choice.by_budget.items()]
+    lines += [(f"fastest within {budgets}", row) for budgets, row in ranges(choice.by_budget.items())]
     rows = [[title, *_chosen(row)] for title, row in lines]
     header = ["", "method", "run", "time (s)", "memory"]
     return f"## {escape(choice.dataset)}\n\n" + table(header, rows, left=3)

@@ -1,7 +1,7 @@
 """Pieces of Markdown that GitHub shows as meant, whatever stands in names and messages."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from urllib.parse import quote
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&])")
@@ -12,12 +12,13 @@ def escape(text: object) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """Write a table whose first `left` columns are left-aligned and the others, numbers, right-aligned.
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, words: Container[str] = ()) -> str:
+    """Write a table whose first `left` columns and those of `words` are left-aligned and the others, numbers, right-aligned.
 
     Cells are taken as Markdown; escape what comes from outside.
     """
-    lines = [header, [":--" if index < left else "--:" for index in range(len(header))], *rows]
+    marks = [":--" if index < left or name in words else "--:" for index, name in enumerate(header)]
+    lines = [header, marks, *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 

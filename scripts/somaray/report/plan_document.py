@@ -16,15 +16,24 @@ from somaray.submission import request_for
 from somaray.units import format_bytes, format_count, format_seconds
 
 
-def plan_markdown(planned: Sequence[Planned], constants: Constants, replicates: int) -> str:
+def plan_markdown(
+    planned: Sequence[Planned], constants: Constants, replicates: int, batch_key: str | None = None
+) -> str:
     """Write the plan, a section a dataset.
 
     Parameters
     ----------
     replicates
         Timings of each run; its capture comes beside.
+    batch_key
+        That of the configuration, of which the model knows nothing.
     """
     parts = ["# Plan\n"]
+    if batch_key is not None:
+        parts.append(
+            f"**Batches (hvg.batch\\_key {escape(batch_key)}) are not in the model**: what Scanpy reads and holds for each of "
+            "them comes on top.\n"
+        )
     for dataset, group in groupby(planned, key=lambda each: each.run.dataset):
         parts.append(_section(dataset, list(group)))
     doubtful = sum(bool(each.doubts) for each in planned if each.prediction is not None)
@@ -48,9 +57,8 @@ def _section(dataset: str, planned: list[Planned]) -> str:
     with_variants = any(each.run.variant != DEFAULT for each in planned)
     header = ["method", "chunk", "P×T×C", *(["variant"] if with_variants else [])]
     header += ["peak PSS", "largest worker", "time", "fits"]
-    return "\n".join(
-        [heading, facts, table(header, [_cells(each, with_variants) for each in planned], left=3 + with_variants)]
-    )
+    rows = [_cells(each, with_variants) for each in planned]
+    return "\n".join([heading, facts, table(header, rows, left=3 + with_variants, words=("fits",))])
 
 
 def _cells(planned: Planned, with_variant: bool) -> list[str]:

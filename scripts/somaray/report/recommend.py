@@ -1,7 +1,8 @@
 """What to use in how much memory: the fastest finished run that fits, and settings never run that the plan says are faster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from somaray.matrix import Run
 from somaray.plan.constants import Constants, Prediction, predict, shipped_constants
@@ -15,7 +16,7 @@ from somaray.report.choices import BUDGETS_BYTES, fastest_within, memory_of, sec
 from somaray.report.gathered import Gathered
 from somaray.report.rows import RunRow
 from somaray.settings import RunSettings
-from somaray.units import Parallelism
+from somaray.units import Parallelism, format_bytes
 
 CHUNK_SIZES = (5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 """Cells a chunk that are looked at beside those that ran."""
@@ -37,6 +38,12 @@ class Recommendation:
     budget_bytes: int
     measured: RunRow | None
     predicted: tuple[Run, Prediction] | None
+
+    @property
+    def choice(self) -> tuple[Run | None, Run | None]:
+        """The runs that are recommended, in which budgets may agree."""
+        measured = None if self.measured is None else self.measured.run
+        return measured, None if self.predicted is None else self.predicted[0]
 
     @property
     def margin_bytes(self) -> float | None:
@@ -65,6 +72,15 @@ def recommend(gathered: Gathered, budgets_bytes: Sequence[int] = BUDGETS_BYTES) 
             measured = fastest_within(rows, budget_bytes)
             found.append(Recommendation(dataset, budget_bytes, measured, _better(never, budget_bytes, measured)))
     return found
+
+
+def ranges[T](by_budget: Iterable[tuple[int, T]]) -> list[tuple[str, T]]:
+    """Budgets in a row that come to the same, in words."""
+    told = []
+    for same, group in groupby(by_budget, key=lambda pair: pair[1]):
+        budgets = [format_bytes(budget_bytes) for budget_bytes, _ in group]
+        told.append((budgets[0] + (f" to {budgets[-1]}" if len(budgets) > 1 else ""), same))
+    return told
 
 
 def constants_from(gathered: Gathered) -> Constants | None:

@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+import msgspec
+
 from somaray.matrix import Run
+from somaray.plan.finished import run_of
 from somaray.registry import METHODS
 from somaray.report.choices import memory_of, seconds_of
 from somaray.report.gathered import Gathered
 from somaray.report.markdown import address, escape, table
 from somaray.report.measured_with import measured_with
-from somaray.report.recommend import Recommendation, most_like
+from somaray.report.recommend import Recommendation, most_like, ranges
 from somaray.report.recommend_code import code_of
+from somaray.settings import LOCAL
 from somaray.units import format_bytes, significant
 
 NOTHING = "nothing that ran or is planned fits"
@@ -34,16 +38,21 @@ def recommend_markdown(
     parts = [
         "# Recommended settings\n",
         "The fastest finished run that fits into so much memory: the largest summed PSS of its unprofiled executions, whose"
-        " distance from the budget is the margin. **Predicted** settings were never run: the plan, with constants fitted to"
-        " the runs here, says that they are faster still, or fit where no finished run does. Measure one before you rely on"
-        " it.\n",
+        " distance from the budget, of several the smallest, is the margin. **Predicted** settings were never run: the plan,"
+        " with constants fitted to the runs here, says that they are faster still, or fit where no finished run does. Measure"
+        " one before you rely on it.\n",
     ]
     for dataset, group in groupby(recommendations, key=lambda each: each.dataset):
         of_dataset = list(group)
         parts.append(f"## {escape(dataset)}\n")
-        rows = [row for each in of_dataset for row in _rows(each, runs_href)]
+        rows = []
+        for _, same in groupby(of_dataset, key=lambda each: each.choice):
+            own = list(same)
+            # Of budgets that agree, the smallest leaves the margin that all have.
+            ((budgets, _),) = ranges((each.budget_bytes, None) for each in own)
+            rows += _rows(own[0], budgets, runs_href)
         header = ["memory", "method", "run", "time (s)", "peak PSS", "margin", "known from"]
-        parts.append(table(header, rows, left=3))
+        parts.append(table(header, rows, left=3, words=("known from",)))
         parts += [
             f"### `{run.method}` {escape(run.setting)}\n\n```python\n{code}```\n"
             for run, code in programs(of_dataset, gathered, datasets_dir)
@@ -52,8 +61,8 @@ def recommend_markdown(
     return "\n".join(parts)
 
 
-def _rows(each: Recommendation, runs_href: str | None) -> list[list[str]]:
-    budget, rows = format_bytes(each.budget_bytes), []
+def _rows(each: Recommendation, budget: str, runs_href: str | None) -> list[list[str]]:
+    rows = []
     if each.measured is not None:
         row, margin_bytes = each.measured, each.margin_bytes or 0.0
         figures = [significant(seconds_of(row), 3), format_bytes(memory_of(row)), format_bytes(margin_bytes)]
@@ -83,7 +92,11 @@ def programs(
     for run in dict.fromkeys(run for each in of_dataset for run in _runs(each)):
         export = METHODS[run.method].export
         exported = None if export is None else f"{datasets_dir}/{run.dataset}/x.{export}"
-        found.append((run, code_of(run, manifest, most_like(run, gathered.timings), exported)))
+        like = most_like(run, gathered.timings)
+        if run_of(like) != run:
+            # The plan knows workers of this host alone.
+            like = msgspec.structs.replace(like, dask=msgspec.structs.replace(like.dask, cluster=LOCAL))
+        found.append((run, code_of(run, manifest, like, exported)))
     return found
 
 

@@ -129,7 +129,8 @@ def _dataset_section(dataset: tuple[str, str], rows: list[RunRow], with_variants
     counted = any(row.vfs_read_bytes.median is not None for row in rows)
     header += [*(["TileDB read (reads)"] if counted else []), "status", "agrees"]
     cells = [_cells(row, with_variants, counted) for row in rows]
-    return "\n".join([heading, ", ".join(filter(None, facts)) + ".\n", table(header, cells, left=3 + with_variants)])
+    runs = table(header, cells, left=3 + with_variants, words=("status", "agrees"))
+    return "\n".join([heading, ", ".join(filter(None, facts)) + ".\n", runs])
 
 
 def _cells(row: RunRow, with_variant: bool, counted: bool) -> list[str]:
@@ -225,5 +226,5 @@ def agreement_markdown(agreements: Sequence[Agreement], executions: Sequence[Exe
                     NONE if check.agrees is None else escape(agreement.reference or NONE),
                 ]
             )
-    parts += [table(header, rows, left=4), measured_with(executions)]
+    parts += [table(header, rows, left=4, words=("agrees", "held against")), measured_with(executions)]
     return "\n".join(parts)

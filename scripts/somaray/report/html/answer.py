@@ -1,7 +1,6 @@
 """The report's first screen: what to use in how much memory, with the program to copy, and what speaks for and against it."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from somaray.matrix import Run
@@ -10,7 +9,7 @@ from somaray.report.choices import Choice, choices, memory_of, seconds_of
 from somaray.report.gathered import Gathered
 from somaray.report.html import values
 from somaray.report.html.values import Cell, bytes_cell, number_cell, seconds_cell, text_cell
-from somaray.report.recommend import Recommendation, recommend
+from somaray.report.recommend import Recommendation, ranges, recommend
 from somaray.report.recommend_document import programs
 from somaray.report.rows import RunRow
 from somaray.units import format_bytes, format_count, format_seconds, significant
@@ -36,12 +35,12 @@ def _answer(
         ("Fastest", _measured(choice.fastest, hrefs)),
         ("Leanest", _measured(choice.leanest, hrefs)),
         *(
-            (title, _measured(row, hrefs))
-            for title, row in _ranges([(e.budget_bytes, e.measured) for e in recommended])
+            (f"In {budgets}", _measured(row, hrefs))
+            for budgets, row in ranges([(e.budget_bytes, e.measured) for e in recommended])
         ),
         *(
-            (f"{title}, predicted", _predicted(*predicted))
-            for title, predicted in _ranges([(e.budget_bytes, e.predicted) for e in recommended])
+            (f"In {budgets}, predicted", _predicted(*predicted))
+            for budgets, predicted in ranges([(e.budget_bytes, e.predicted) for e in recommended])
             if predicted is not None
         ),
     ]
@@ -56,15 +55,6 @@ def _answer(
         "any_predicted": any(each.predicted for each in recommended),
         "programs": [(f"{run.method} {run.setting}", code) for run, code in programs(recommended, gathered)],
     }
-
-
-def _ranges[T](by_budget: Sequence[tuple[int, T]]) -> list[tuple[str, T]]:
-    """Budgets in a row that come to the same share a line."""
-    told = []
-    for same, group in groupby(by_budget, key=lambda pair: pair[1]):
-        budgets = [format_bytes(budget_bytes) for budget_bytes, _ in group]
-        told.append((f"In {budgets[0]}" + (f" to {budgets[-1]}" if len(budgets) > 1 else ""), same))
-    return told
 
 
 def _measured(row: RunRow | None, hrefs: Mapping[str, str]) -> list[Cell] | None:
