@@ -14,12 +14,14 @@ the same installation, or from one that shares its files.
 
 import argparse
 import contextlib
+import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import h5py
 import msgspec
 from plan_runs import BENCHES, VARIANTS, runs_of
 
@@ -34,7 +36,7 @@ from somaray.plan.finished import Case, cases_of, run_of
 from somaray.plan.fit import fit
 from somaray.plan.size import Size, size_of
 from somaray.plan.work import FIGURES, PEAK, SECONDS, WORKER, work_of
-from somaray.records import Execution, Manifest, Provenance, read_record, write_record
+from somaray.records import RAW_SUM, Execution, Manifest, Provenance, read_record, write_record
 from somaray.registry import METHODS
 from somaray.settings import HvgSettings, Limits, ProfileSettings
 from somaray.units import format_bytes
@@ -51,10 +53,26 @@ FULL_SIZE = {
 
 def prepared(name: str, folder: Path) -> Manifest:
     """Make a dataset with its manifest; what a kept folder holds is used."""
-    path = folder / name / "manifest.json"
+    path, bench = folder / name / "manifest.json", BENCHES[name]
     if not path.exists():
-        write_record(path, prepare(name, BENCHES[name].entry(), folder / name / "soma", ""))
+        entry = bench.entry()
+        if bench.counts_of is not None:
+            entry = {"kind": "h5ad", "path": str(without_totals(bench.counts_of, folder / name, folder))}
+        write_record(path, prepare(name, entry, folder / name / "soma", ""))
     return read_record(path, Manifest)
+
+
+def without_totals(name: str, own: Path, folder: Path) -> Path:
+    """Write an h5ad file of a dataset's cells, without the column of their totals."""
+    like = exported(Run(name, "h5ad-dask"), folder, prepared(name, folder))
+    assert like is not None
+    own.mkdir(parents=True, exist_ok=True)
+    path = Path(shutil.copy(like, own / "counts.h5ad"))
+    with h5py.File(path, "a") as file:
+        obs = file["obs"]
+        del obs[RAW_SUM]
+        obs.attrs["column-order"] = [column for column in obs.attrs["column-order"] if column != RAW_SUM]
+    return path
 
 
 def exported(run: Run, folder: Path, manifest: Manifest) -> Path | None:
@@ -148,7 +166,7 @@ def table(cases: Sequence[Case], names: Sequence[str], provenance: Provenance) -
 
 def at_full_size(constants: Constants) -> None:
     """Print what the constants say of Census heart's size, where a run of `docs/seed-scale.md` was measured."""
-    heart = Size(1_559_974, 60_530, 2_340_000_000, 28)
+    heart = Size(1_559_974, 60_530, 2_340_000_000, 28, claims_totals=True)
     print("\nSynthetic heart, 2.34 billion non-zeros, none of whose runs is in the fit:")
     for path, measured in FULL_SIZE.items():
         run = run_from_path(f"heart/{path}")

@@ -21,12 +21,16 @@ OF_COUNTS = HvgSettings(flavor="seurat_v3", n_top_genes=2000)
 
 @dataclass(frozen=True)
 class Bench:
-    """A synthetic dataset, and the runs on it by method; with a flavour after a colon, that one's."""
+    """A synthetic dataset, and the runs on it by method; with a flavour after a colon, that one's.
+
+    `counts_of` names a dataset whose cells it has, ingested from an h5ad file without what obs claims of their totals.
+    """
 
     n_obs: int
     n_vars: int
     nnz_per_obs: int
     runs: dict[str, str]
+    counts_of: str | None = None
 
     def entry(self) -> dict[str, object]:
         """As in a catalogue."""
@@ -77,6 +81,9 @@ BENCHES = {
             "soma-dask:seurat_v3": "15k_2x1x1",
             "one-pass:seurat_v3": "20k_2x1x1",
         },
+    ),
+    "plain": Bench(
+        60_000, 25_000, 1_000, {"one-pass": "20k_0x2x1 10k_1x2x2 20k_4x1x1 10k_2x2x1 20k_2x1x1"}, counts_of="large"
     ),
     "tall": Bench(
         150_000,

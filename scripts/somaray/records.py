@@ -50,6 +50,10 @@ class Provenance(Part, frozen=True, kw_only=True):
     commit: str | None = None
 
 
+RAW_SUM = "raw_sum"
+"""Census's obs column of each cell's total count over all genes."""
+
+
 class Manifest(Record, frozen=True, kw_only=True):
     """`results/datasets/NAME/manifest.json`: how to open a prepared dataset, and what is in it.
 

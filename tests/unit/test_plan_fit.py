@@ -24,7 +24,7 @@ PLANTED = {
     "thread": 90e6,
     "cell": 200.0,
     "sum by gene": 64.0,
-    "non-zero of strips": 12.0,
+    "non-zero kept": 12.0,
 }
 
 

@@ -112,6 +112,18 @@ def test_a_figure_is_its_terms_times_the_margin() -> None:
     assert found.seconds == pytest.approx(1.5 * (1 + 0.5 * 10 + 0.01 * 2000 + 0.001 * 1000))
 
 
+def test_one_pass_keeps_what_it_reads_only_where_totals_are_not_known() -> None:
+    run = Run("d", "one-pass", 20_000, Parallelism(2, 3, 1))
+    for claims, flavor, kept in (
+        (False, "seurat", 6 * 4_000_000),
+        (False, "seurat_v3", 0),
+        (True, "seurat", 0),
+        (True, "cell_ranger", 0),
+    ):
+        work = work_of(run, replace(HEART, claims_totals=claims), HvgSettings(flavor=flavor))
+        assert (work.kept(work.all_threads), work.kept(work.threads)) == (kept, kept / 2)
+
+
 def test_what_a_run_does_not_have_is_not_predicted() -> None:
     driver_only = predict(
         work_of(Run("d", "soma-dask", 10, Parallelism(0, 2, 1)), HEART, HvgSettings()), shipped_constants()

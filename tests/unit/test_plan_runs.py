@@ -128,6 +128,9 @@ def test_a_prepared_dataset_is_planned_by_its_manifest(tmp_path) -> None:
     planned = plan_runs(settings(tmp_path), tmp_path, CONSTANTS, 2, Limits())
     found = next(each for each in planned if each.run.dataset == "elsewhere")
     assert found.size == Size(1000, 50, 99, 1, remote=True)
+    for stored_n_vars, claims_totals in ((50, True), (51, False)):
+        own = manifest("elsewhere", nnz=99, obs_columns=("raw_sum",), stored_n_vars=stored_n_vars)
+        assert size_of(own).claims_totals == claims_totals
     # Nothing tells how fast the net is.
     assert (found.prediction.peak_pss_bytes, found.prediction.seconds, found.doubts) == (6 * GIB, None, ())
     assert "| 6 GiB | 2 GiB | – | yes |" in plan_markdown(planned, CONSTANTS, 2)
@@ -149,7 +152,7 @@ def test_the_machine_is_named_before_the_budget() -> None:
 
 def test_a_size_is_known_before_a_dataset_is_prepared_where_its_entry_tells(tmp_path) -> None:
     nowhere = tmp_path / "manifest.json"
-    assert known_size(SYNTHETIC, nowhere) == Size(1000, 50, 12_500, 28)
+    assert known_size(SYNTHETIC, nowhere) == Size(1000, 50, 12_500, 28, claims_totals=True)
     assert known_size({"kind": "census", "version": "stable"}, nowhere) is None
     assert known_size({"kind": "soma", "uri": "s3://bucket/x"}, nowhere) is None
     assert len(OBS_SCHEMA.names) == CENSUS_OBS_COLUMNS
@@ -165,6 +168,10 @@ def test_an_h5ad_file_tells_by_its_header(tmp_path, form) -> None:
     found = known_size({"kind": "h5ad", "path": str(tmp_path / "cells.h5ad")}, tmp_path / "manifest.json")
     # How many values of a dense matrix are zeros, only reading it tells.
     assert found == (None if form == "dense" else Size(30, 20, counts.nnz, 2))
+    cells.obs["raw_sum"] = 1.0
+    cells.write_h5ad(tmp_path / "claiming.h5ad")
+    found = known_size({"kind": "h5ad", "path": str(tmp_path / "claiming.h5ad")}, tmp_path / "manifest.json")
+    assert found == (None if form == "dense" else Size(30, 20, counts.nnz, 3, claims_totals=True))
 
 
 def test_an_h5ad_file_that_is_gone_is_named(tmp_path) -> None:

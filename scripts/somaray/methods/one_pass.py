@@ -22,8 +22,9 @@ from somaray.errors import SomarayError
 from somaray.matrix import Run
 from somaray.methods.onepass import tables, variances
 from somaray.methods.onepass.passes import Pass, read_x, target_of
-from somaray.methods.onepass.selection import RAW_SUM, Selection, select
+from somaray.methods.onepass.selection import Selection, select
 from somaray.methods.onepass.tasks import Quantity
+from somaray.records import RAW_SUM
 from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:

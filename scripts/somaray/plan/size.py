@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from somaray.errors import SomarayError
-from somaray.records import Manifest, read_record
+from somaray.records import RAW_SUM, Manifest, read_record
 
 CENSUS_OBS_COLUMNS = 28
 """Columns of obs in Census, and so in synthetic datasets."""
@@ -14,13 +14,17 @@ CENSUS_OBS_COLUMNS = 28
 
 @dataclass(frozen=True)
 class Size:
-    """Cells, genes and non-zeros that the filters leave, the columns of obs, and whether X is read over the net."""
+    """Cells, genes and non-zeros that the filters leave, and the columns of obs.
+
+    `remote` is whether X is read over the net, `claims_totals` whether obs has each cell's total over the genes that are read.
+    """
 
     n_obs: int
     n_vars: int
     nnz: int
     n_obs_columns: int
     remote: bool = False
+    claims_totals: bool = False
 
     @property
     def nnz_per_obs(self) -> float:
@@ -33,7 +37,8 @@ def size_of(manifest: Manifest) -> Size | None:
     if manifest.nnz is None:
         return None
     remote = "://" in manifest.uri and not manifest.uri.startswith("file:")
-    return Size(manifest.n_obs, manifest.n_vars, manifest.nnz, len(manifest.obs_columns), remote)
+    claims_totals = RAW_SUM in manifest.obs_columns and manifest.n_vars == manifest.stored_n_vars
+    return Size(manifest.n_obs, manifest.n_vars, manifest.nnz, len(manifest.obs_columns), remote, claims_totals)
 
 
 def known_size(entry: Mapping[str, Any], manifest_path: str | Path) -> Size | None:
@@ -64,7 +69,7 @@ def _declared(entry: Mapping[str, Any]) -> Size | None:
     if entry["kind"] == "synthetic":
         n_obs = int(entry["n_obs"])
         nnz = round(n_obs * float(entry.get("nnz_per_obs", 1500)))
-        return Size(n_obs, int(entry["n_vars"]), nnz, CENSUS_OBS_COLUMNS)
+        return Size(n_obs, int(entry["n_vars"]), nnz, CENSUS_OBS_COLUMNS, claims_totals=True)
     if entry["kind"] == "h5ad":
         return _size_of_h5ad(Path(entry["path"]).expanduser(), entry.get("layer", "X"))
     return None
@@ -80,4 +85,5 @@ def _size_of_h5ad(path: Path, layer: str) -> Size | None:
         if place.form == "dense":
             # Only reading it all would tell.
             return None
-        return Size(*place.shape, int(file[place.key]["data"].shape[0]), len(file["obs"].keys()))
+        columns, nnz = file["obs"].keys(), int(file[place.key]["data"].shape[0])
+        return Size(*place.shape, nnz, len(columns), claims_totals=RAW_SUM in columns)

@@ -35,7 +35,7 @@ COLUMNS = 3
 """Of a non-zero as read: two coordinates of 8 bytes and a value of 4, in a buffer each."""
 
 STRIP_NONZEROS = 4_000_000
-"""What a thread of `one-pass` holds at most, see `somaray.methods.onepass.reading.TARGET_STRIP_NONZEROS`."""
+"""What a thread of `one-pass` keeps at most where it must, see `somaray.methods.onepass.reading.TARGET_STRIP_NONZEROS`."""
 
 TASKS_AHEAD = 3
 """Tasks of `one-pass` under way a thread, each with its table of sums, see `somaray.methods.onepass.ordered`."""
@@ -59,6 +59,8 @@ class Work:
         How often X is read.
     copies
         How many times what it takes to normalise a chunk is held of it.
+    keeps
+        Whether `one-pass` must keep what it read of a strip until it knows the cells' totals.
     buffer_bytes
         Of TileDB-SOMA, a column.
     cores
@@ -74,6 +76,7 @@ class Work:
     obs_columns: int
     passes: int
     copies: int
+    keeps: bool
     buffer_bytes: int
     cores: int
 
@@ -110,9 +113,9 @@ class Work:
         a_thread = min(COLUMNS * self.buffer_bytes, VALUE_BYTES * self.nonzeros(1))
         return min(threads * a_thread, VALUE_BYTES * self.size.nnz)
 
-    def strips(self, threads: int) -> float:
-        """Non-zeros in strips of so many threads of `one-pass`."""
-        return min(threads * min(self.nonzeros(1), STRIP_NONZEROS), self.size.nnz)
+    def kept(self, threads: int) -> float:
+        """Non-zeros of strips that so many threads of `one-pass` keep."""
+        return min(threads * min(self.nonzeros(1), STRIP_NONZEROS), self.size.nnz) if self.keeps else 0
 
 
 def work_of(run: Run, size: Size, hvg: HvgSettings, settings: RunSettings | None = None, cores: int = 1) -> Work:
@@ -136,6 +139,7 @@ def work_of(run: Run, size: Size, hvg: HvgSettings, settings: RunSettings | None
         passes=_passes(run.method, hvg),
         # Means and means of squares come from one chunk, which is held in both precisions until both are there.
         copies=2 if hvg.flavor.startswith("seurat_v3") else 1,
+        keeps=not (size.claims_totals or hvg.flavor.startswith("seurat_v3")),
         buffer_bytes=parse_bytes(settings.tiledb.get(BUFFER_KEY, DEFAULT_BUFFER_BYTES)),
         cores=cores,
     )
@@ -240,13 +244,13 @@ TERMS: Mapping[str, Mapping[str, Mapping[str, Term]]] = {
             "thread": _THREADS,
             "cell": _CELLS,
             "sum by gene": Term(lambda work: work.all_threads * TASKS_AHEAD * work.size.n_vars, _SUMS),
-            "non-zero of strips": Term(lambda work: work.strips(work.all_threads), 10),
+            "non-zero kept": Term(lambda work: work.kept(work.all_threads), 6),
         },
         WORKER: {
             "worker": _ONE_WORKER,
             "thread": _THREADS_OF_ONE,
             "sum by gene": Term(lambda work: work.threads * TASKS_AHEAD * work.size.n_vars, _SUMS),
-            "non-zero of strips": Term(lambda work: work.strips(work.threads), 10),
+            "non-zero kept": Term(lambda work: work.kept(work.threads), 6),
         },
         SECONDS: _CHUNKED_SECONDS,
     },

@@ -82,14 +82,6 @@ def keep(
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_shares(columns, values, weight, sums):
-    for i in range(columns.size):
-        column, share = columns[i], values[i] * weight
-        sums[column, 0] += share
-        sums[column, 1] += share * share
-
-
-@numba.njit(nogil=True, cache=True)
 def add_shares(cells, ends, columns, values, batch_of, weights, sums):
     """Add x/r and (x/r)² of kept coordinates to `sums[batch, column]`, with `weights` = 1/r a cell."""
     begin = 0
@@ -97,20 +89,13 @@ def add_shares(cells, ends, columns, values, batch_of, weights, sums):
         cell, end = cells[stretch], ends[stretch]
         batch = batch_of[cell]
         if batch >= 0:
-            _add_shares(columns[begin:end], values[begin:end], weights[cell], sums[batch])
+            weight, own = weights[cell], sums[batch]
+            own_columns, own_values = columns[begin:end], values[begin:end]
+            for i in range(own_columns.size):
+                column, share = own_columns[i], own_values[i] * weight
+                own[column, 0] += share
+                own[column, 1] += share * share
         begin = end
-
-
-@numba.njit(nogil=True, cache=True)
-def _add_logs(columns, values, divisor, logarithms, sums):
-    for i in range(columns.size):
-        column, value = columns[i], values[i]
-        if value < LOG_TABLE_COUNTS and value == np.floor(value):
-            logarithm = logarithms[np.uint8(value)]
-        else:
-            logarithm = np.log1p(value / divisor)
-        sums[column, 0] += logarithm
-        sums[column, 1] += logarithm * logarithm
 
 
 @numba.njit(nogil=True, cache=True)
@@ -124,54 +109,17 @@ def add_logs(cells, ends, columns, values, batch_of, divisors, log_table, sums):
         cell, end = cells[stretch], ends[stretch]
         batch = batch_of[cell]
         if batch >= 0:
-            _add_logs(columns[begin:end], values[begin:end], divisors[cell], log_table[cell], sums[batch])
+            divisor, logarithms, own = divisors[cell], log_table[cell], sums[batch]
+            own_columns, own_values = columns[begin:end], values[begin:end]
+            for i in range(own_columns.size):
+                column, value = own_columns[i], own_values[i]
+                if value < LOG_TABLE_COUNTS and value == np.floor(value):
+                    logarithm = logarithms[np.uint8(value)]
+                else:
+                    logarithm = np.log1p(value / divisor)
+                own[column, 0] += logarithm
+                own[column, 1] += logarithm * logarithm
         begin = end
-
-
-@numba.njit(nogil=True, cache=True)
-def add_shares_at_once(rows, genes, values, first_row, cell_of, batch_of, weights, totals, sums):
-    """Do what `keep` and `add_shares` do, of all genes and with `weights` known before; the same to the last bit.
-
-    Returns
-    -------
-    Whether all values are finite and not negative.
-    """
-    fine, begin = True, 0
-    while begin < rows.size:
-        end = end_of_stretch(rows, begin)
-        cell = cell_of[rows[begin] - first_row]
-        if cell >= 0:
-            own_genes, own_values = genes[begin:end], values[begin:end]
-            sound, whole = look_at(own_values)
-            fine &= sound
-            totals[cell] += total_of(own_values, whole)
-            if batch_of[cell] >= 0:
-                _add_shares(own_genes, own_values, weights[cell], sums[batch_of[cell]])
-        begin = end
-    return fine
-
-
-@numba.njit(nogil=True, cache=True)
-def add_logs_at_once(rows, genes, values, first_row, cell_of, batch_of, divisors, log_table, totals, sums):
-    """Do what `keep` and `add_logs` do, of all genes and with `divisors` known before; the same to the last bit.
-
-    Returns
-    -------
-    Whether all values are finite and not negative.
-    """
-    fine, begin = True, 0
-    while begin < rows.size:
-        end = end_of_stretch(rows, begin)
-        cell = cell_of[rows[begin] - first_row]
-        if cell >= 0:
-            own_genes, own_values = genes[begin:end], values[begin:end]
-            sound, whole = look_at(own_values)
-            fine &= sound
-            totals[cell] += total_of(own_values, whole)
-            if batch_of[cell] >= 0:
-                _add_logs(own_genes, own_values, divisors[cell], log_table[cell], sums[batch_of[cell]])
-        begin = end
-    return fine
 
 
 @numba.njit(nogil=True, cache=True)

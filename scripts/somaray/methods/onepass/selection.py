@@ -21,13 +21,11 @@ from somaray.methods.onepass.reading import (
     choose_budget_bytes,
 )
 from somaray.methods.onepass.tasks import normalised_dtype
+from somaray.records import RAW_SUM
 from somaray.settings import HvgSettings
 
 if TYPE_CHECKING:
     from somaray.datasets.store import Source
-
-RAW_SUM = "raw_sum"
-"""Census's obs column of each cell's total count over all genes."""
 
 TASKS_BY_DEFAULT = 64
 """Tasks where no chunk size is named. It must not follow from the number of workers: the same bytes come out of any."""

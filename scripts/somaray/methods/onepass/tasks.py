@@ -1,7 +1,7 @@
 """One task: the sums over the cells it names, from one read of their rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -96,7 +96,7 @@ def add_up(task: Task, ceilings: NDArray[np.float64] | None = None) -> Sums:
         case "totals":
             return _add_totals(task)
         case "shares" | "logs":
-            return _add_as_claimed(task) or _add_normalised(task)
+            return _add_normalised(task)
         case "counts":
             return _add_counts(task)
         case "clipped":
@@ -148,24 +148,6 @@ def _add_totals(task: Task) -> Sums:
     return Sums(np.concatenate(found), task.labels.batches, None, fine)
 
 
-def _add_as_claimed(task: Task) -> Sums | None:
-    """Do a task with the totals that obs claims, of which nothing need be kept; None if there are none, or one is wrong."""
-    if task.claims is None:
-        return None
-    dtype = normalised_dtype(_stored_dtype(task))
-    moments, found, fine = _zeros(task), [], True
-    for strip in _strips(task, dtype):
-        claims, totals = task.claims[strip.cells], np.zeros(strip.n_cells)
-        scales = _scales(task, claims)
-        add = kernels.add_shares_at_once if task.quantity == "shares" else kernels.add_logs_at_once
-        for rows, genes, values, first_row, cell_of, _ in strip.batches:
-            fine &= add(rows, genes, values, first_row, cell_of, strip.batch_of, *scales, totals, moments)
-        found.append(totals.astype(dtype))
-        if not np.array_equal(found[-1], claims):
-            return None
-    return Sums(np.concatenate(found), task.labels.batches, moments, fine)
-
-
 def _scales(task: Task, totals: NDArray[np.floating]) -> tuple[NDArray[Any], ...]:
     """What a kernel scales each cell's counts by: weights for `shares`, divisors and a table of logarithms for `logs`."""
     if task.quantity == "shares":
@@ -182,19 +164,27 @@ def _add_normalised(task: Task) -> Sums:
     dtype = normalised_dtype(_stored_dtype(task))
     moments, found, fine = _zeros(task), [], True
     kept = own_kept(task.layer.opening, task.layer.n_columns, dtype)
+    add = kernels.add_shares if task.quantity == "shares" else kernels.add_logs
     for strip in _strips(task, dtype):
-        # A cell's total must be known before its shares, so a strip's coordinates are kept until all have come.
-        totals = np.zeros(strip.n_cells)
+        claims, totals = None if task.claims is None else task.claims[strip.cells], np.zeros(strip.n_cells)
+        scales = None if claims is None else _scales(task, claims)
         kept.clear()
         for coordinates in strip.batches:
             fine &= kept.add(coordinates, totals)
-        rounded = totals.astype(dtype)
-        found.append(rounded)
-        scales = _scales(task, rounded)
-        add = kernels.add_shares if task.quantity == "shares" else kernels.add_logs
-        for block in kept:
-            add(*block, strip.batch_of, *scales, moments)
-    return Sums(np.concatenate(found), task.labels.batches, moments, fine, as_claimed=task.claims is None)
+            if scales is not None:
+                for block in kept:
+                    add(*block, strip.batch_of, *scales, moments)
+                kept.clear()
+        found.append(totals.astype(dtype))
+        if claims is None:
+            # A cell's total must be known before its shares, so a strip's coordinates are kept until all have come.
+            scales = _scales(task, found[-1])
+            for block in kept:
+                add(*block, strip.batch_of, *scales, moments)
+        elif not np.array_equal(found[-1], claims):
+            again = _add_normalised(replace(task, claims=None))
+            return replace(again, as_claimed=False)
+    return Sums(np.concatenate(found), task.labels.batches, moments, fine)
 
 
 def _add_counts(task: Task) -> Sums:
