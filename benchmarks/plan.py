@@ -1,6 +1,6 @@
 """The plan against measurements: on datasets that differ in cells, genes, non-zeros and columns of obs, by every method.
 
-    uv run benchmarks/plan.py                          # measures 80 runs, about 15 minutes on two idle cores
+    uv run benchmarks/plan.py                          # measures 85 runs, about 20 minutes on two idle cores
     uv run benchmarks/plan.py --keep DIR               # keeps datasets and records: the next time only fits
     uv run benchmarks/plan.py --keep DIR --repeats 3   # measures what is missing of three executions a run
     uv run benchmarks/plan.py --keep DIR --write       # ships the fit as the defaults
@@ -42,9 +42,9 @@ from somaray.settings import HvgSettings, Limits, ProfileSettings
 from somaray.units import format_bytes
 
 FULL_SIZE = {
-    "one-pass/20k_2x1x1": 915 / 1024,
-    "one-pass/100k_2x2x2": 1.02,
-    "one-pass/100k_4x4x4": 1.91,
+    "one-pass/20k_2x1x1": 880 / 1024,
+    "one-pass/100k_2x2x2": 951 / 1024,
+    "one-pass/100k_4x4x4": 1.65,
     "soma-dask/20k_2x1x1": 5.19,
     "soma-dask/100k_2x2x2": 20.7,
 }

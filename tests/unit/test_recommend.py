@@ -71,7 +71,7 @@ def test_a_setting_never_run_is_shown_only_where_it_is_said_to_be_better() -> No
     assert small.predicted[0].chunk_size < 100_000
     assert large.predicted[0].parallelism.dask_threads == 4
     assert large.predicted[1].seconds < measured.wall_seconds.median
-    (quick,) = recommend(gathered(lean_seconds=0.2, fast_seconds=0.1), (16 * GIB,))
+    (quick,) = recommend(gathered(lean_seconds=0.2, fast_seconds=0.1), (13 * GIB,))
     assert quick.predicted is None
 
 
@@ -128,7 +128,7 @@ DOCUMENT = """\
 | :-- | :-- | :-- | --: | --: | --: | :-- |
 | 1 MiB | nothing that ran or is planned fits |  |  |  |  |  |
 | 8 GiB | soma-dask | [100\\_2x1x1](../hvg/heart/soma-dask/100_2x1x1/) | 0.2 | 3 GiB | 5 GiB | measured |
-| 16 GiB to 20 GiB | soma-dask | [200\\_2x1x1](../hvg/heart/soma-dask/200_2x1x1/) | 0.1 | 12 GiB | 4 GiB | measured |
+| 13 GiB to 14 GiB | soma-dask | [200\\_2x1x1](../hvg/heart/soma-dask/200_2x1x1/) | 0.1 | 12 GiB | 1 GiB | measured |
 
 ### `soma-dask` 100\\_2x1x1
 
@@ -141,7 +141,7 @@ import os
 
 def test_the_document_as_people_see_it() -> None:
     own = gathered(lean_seconds=0.2, fast_seconds=0.1)
-    text = recommend_markdown(recommend(own, (MIB, 8 * GIB, 16 * GIB, 20 * GIB)), own, runs_href="../hvg")
+    text = recommend_markdown(recommend(own, (MIB, 8 * GIB, 13 * GIB, 14 * GIB)), own, runs_href="../hvg")
     assert DOCUMENT in text
     assert text.count("```python") == 2
     assert "cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, memory_limit=None)" in text

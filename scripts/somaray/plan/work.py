@@ -8,7 +8,7 @@ joinids of genes, is left out; with thousands of small chunks it is not small. N
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from statistics import NormalDist
 
@@ -204,27 +204,31 @@ _CHUNKED_WORKER = {
     "non-zero under way": _UNDER_WAY_IN_ONE,
     "non-zero of a chunk": _ONE_CHUNK,
 }
-_CHUNKED_SECONDS = {
-    "run": Term(lambda work: 1, 1),
-    "worker": Term(lambda work: work.processes, 1),
-    "chunk": Term(lambda work: work.passes * -(-work.size.n_obs // work.chunk_rows) / work.busy, 0.05),
-    "cell": Term(lambda work: work.size.n_obs, 1e-6),
-    "non-zero read": Term(lambda work: work.passes * work.size.nnz, 1e-9),
-    "non-zero read, by threads": Term(lambda work: work.passes * work.size.nnz / work.busy, 1e-7),
-}
-_OF_FILES = {PEAK: _CHUNKED_PEAK, WORKER: _CHUNKED_WORKER, SECONDS: _CHUNKED_SECONDS}
-_WHOLE_SECONDS = {
-    "run": Term(lambda work: 1, 1),
-    "cell": Term(lambda work: work.size.n_obs, 1e-6),
-    "non-zero read": Term(lambda work: work.passes * work.size.nnz, 1e-7),
-}
+_ALL_READ = Term(lambda work: work.passes * work.size.nnz, 0)
+
+
+def _chunked_seconds(run: float, workers: float, cell: float, read: float, read_by_threads: float) -> dict[str, Term]:
+    """Terms of a method that reads chunks, with what each is expected to cost in seconds."""
+    return {
+        "run": Term(lambda work: 1, run),
+        # Workers start and import side by side, as many at a time as there are cores.
+        "round of workers": Term(lambda work: -(-work.processes // work.cores), workers),
+        "chunk": Term(lambda work: work.passes * -(-work.size.n_obs // work.chunk_rows) / work.busy, 0.02),
+        "cell": Term(lambda work: work.size.n_obs, cell),
+        "non-zero read": replace(_ALL_READ, expected=read),
+        "non-zero read, by threads": Term(lambda work: work.passes * work.size.nnz / work.busy, read_by_threads),
+    }
+
+
+_SECONDS_OF_FILES = _chunked_seconds(run=0.3, workers=2.5, cell=4e-6, read=1e-8, read_by_threads=2e-8)
+_OF_FILES = {PEAK: _CHUNKED_PEAK, WORKER: _CHUNKED_WORKER, SECONDS: _SECONDS_OF_FILES}
 _SUMS = 8 * 2
 
 TERMS: Mapping[str, Mapping[str, Mapping[str, Term]]] = {
     "soma-dask": {
         PEAK: {**_CHUNKED_PEAK, "byte buffered": _BUFFERED},
         WORKER: {**_CHUNKED_WORKER, "byte buffered": _BUFFERED_IN_ONE},
-        SECONDS: _CHUNKED_SECONDS,
+        SECONDS: _chunked_seconds(run=0.5, workers=3, cell=4e-6, read=4e-8, read_by_threads=2e-8),
     },
     "h5ad-dask": _OF_FILES,
     "zarr-dask": _OF_FILES,
@@ -235,7 +239,13 @@ TERMS: Mapping[str, Mapping[str, Mapping[str, Term]]] = {
             "non-zero": Term(lambda work: work.size.nnz, 24),
             "byte buffered": _BUFFERED,
         },
-        SECONDS: _WHOLE_SECONDS,
+        SECONDS: {
+            "run": Term(lambda work: 1, 2.5),
+            # What Scanpy compiles for it, whatever the size.
+            "normalisation": Term(lambda work: work.copies == 1, 3),
+            "cell": Term(lambda work: work.size.n_obs, 4e-6),
+            "non-zero read": replace(_ALL_READ, expected=1e-7),
+        },
     },
     "one-pass": {
         PEAK: {
@@ -252,7 +262,7 @@ TERMS: Mapping[str, Mapping[str, Mapping[str, Term]]] = {
             "sum by gene": Term(lambda work: work.threads * TASKS_AHEAD * work.size.n_vars, _SUMS),
             "non-zero kept": Term(lambda work: work.kept(work.threads), 6),
         },
-        SECONDS: _CHUNKED_SECONDS,
+        SECONDS: _chunked_seconds(run=0.3, workers=2.3, cell=5e-7, read=1e-9, read_by_threads=3e-8),
     },
     "census": {
         PEAK: {
@@ -263,7 +273,13 @@ TERMS: Mapping[str, Mapping[str, Mapping[str, Term]]] = {
             "non-zero": Term(lambda work: work.size.nnz, 30),
             "byte buffered": Term(lambda work: work.buffered_bytes(1), 3),
         },
-        SECONDS: _WHOLE_SECONDS,
+        SECONDS: {
+            "run": Term(lambda work: 1, 0.1),
+            "cell": Term(lambda work: work.size.n_obs, 5e-7),
+            "non-zero read": replace(_ALL_READ, expected=2.5e-8),
+            # Pages of large buffers are mapped anew for each batch.
+            "byte buffered": Term(lambda work: work.buffered_bytes(1), 2e-9),
+        },
     },
 }
 """By method and figure, the quantities that the figure's constants multiply."""
