@@ -43,7 +43,7 @@ def test_hostile_names_stay_text(visit, small) -> None:
     ):
         assert as_shown(what) in as_shown(where.inner_text())
     page.locator("#runs th", has_text="status").locator("button").click()
-    assert page.locator(".dtcc-dropdown").inner_text().count("\u2039img src=x") == 2
+    assert page.locator(".dtcc-dropdown").inner_text().count("\u2039img src=x") == 1
     assert page.title() == "somaray report"
     assert page.locator("img").count() == 0
     assert small.stat().st_size < 5_000_000
@@ -150,8 +150,10 @@ def test_a_run_that_outgrew_its_job_says_so_in_three_places(visit, small) -> Non
     page = visit(small)
     page.locator("#answer summary", has_text="outgrew").click()
     told = f"timing-1 measured again in a job of 2 GiB: {HOSTILE}"
-    for where in (page.locator("#answer"), page.locator("#runs tbody tr").last, page.locator("details.run").last):
+    for where in (page.locator("#answer"), page.locator("details.run").last):
         assert as_shown(told) in as_shown(where.text_content())
+    # Of statuses one is picked, so it is the same for all such runs.
+    assert page.locator("#runs tbody tr").last.locator("td").last.text_content().strip() == "ok, measured again"
 
 
 def test_on_paper_every_run_is_told_and_nothing_to_click_is_left(visit, small) -> None:
