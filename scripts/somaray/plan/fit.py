@@ -32,6 +32,9 @@ COVERED = 0.98
 """Shares of runs that shall stay below: of those fitted to, below what the terms add up to; of those left out, below that times
 the margin."""
 
+LEAST = 0.5
+"""Of what a term is expected to cost, before any run: what no dataset here is large enough to show costs something all the same."""
+
 PRICE = 1.0
 PRICE_OF_ALL = 0.5
 """In units of a run's loss. All are moved together more cheaply: what takes more of one thing mostly takes more of the others,
@@ -83,12 +86,12 @@ def _terms(cases: Sequence[Case], figure: str, prior: Fitted | None) -> dict[str
     else:
         before = np.array([prior.terms.get(name, 0.0) for name in names])
         relative *= prior.margin
-    found = _quantile_regression(relative, before)
+    found = _quantile_regression(relative, before, LEAST if prior is None else 0.0)
     return {name: float(f"{value:.5g}") for name, value in zip(names, found, strict=True)}
 
 
-def _quantile_regression(design: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find constants b ≥ 0 of the least pinball loss of 1 − `design` · b, plus the price of moving them from `prior`.
+def _quantile_regression(design: NDArray[np.float64], prior: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Find constants b ≥ `least` · `prior` of the least pinball loss of 1 − `design` · b, plus the price of moving them from `prior`.
 
     Parameters
     ----------
@@ -115,7 +118,8 @@ def _quantile_regression(design: NDArray[np.float64], prior: NDArray[np.float64]
     right = np.concatenate([np.ones(n_runs), before])
     prices = [0.0, QUANTILE, 1 - QUANTILE, PRICE, PRICE_OF_ALL * before.sum()]
     cost = np.repeat(prices, [n_terms, n_runs, n_runs, 2 * n_terms, 2])
-    solved = linprog(cost, A_eq=system, b_eq=right, bounds=(0, None), method="highs")
+    bounds = [(least * constant, None) for constant in before] + [(0, None)] * (len(cost) - n_terms)
+    solved = linprog(cost, A_eq=system, b_eq=right, bounds=bounds, method="highs")
     if not solved.success:
         raise RuntimeError(f"no constants found: {solved.message}")
     return np.asarray(solved.x[:n_terms]) / scale
