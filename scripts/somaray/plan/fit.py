@@ -33,7 +33,7 @@ COVERED = 0.98
 the margin."""
 
 LEAST = 0.5
-"""Of what a term is expected to cost, before any run: what no dataset here is large enough to show costs something all the same."""
+"""Of what a term is expected to cost before any run: what no dataset here is large enough to show is not free."""
 
 PRICE = 1.0
 PRICE_OF_ALL = 0.5
@@ -91,12 +91,14 @@ def _terms(cases: Sequence[Case], figure: str, prior: Fitted | None) -> dict[str
 
 
 def _quantile_regression(design: NDArray[np.float64], prior: NDArray[np.float64], least: float) -> NDArray[np.float64]:
-    """Find constants b ≥ `least` · `prior` of the least pinball loss of 1 − `design` · b, plus the price of moving them from `prior`.
+    """Find constants b of the least pinball loss of 1 − `design` · b, plus the price of moving them from `prior`.
 
     Parameters
     ----------
     design
         Runs × terms: what a unit of a constant adds to a run's prediction, in units of what was measured.
+    least
+        No constant is below that share of its prior.
     prior
         A constant a term; moving one by as much as adds 1 to the mean prediction costs `PRICE`, moving all by one factor so
         that they do `PRICE_OF_ALL`.
