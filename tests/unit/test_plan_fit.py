@@ -11,7 +11,7 @@ from somaray.plan.constants import Constants, Fitted, figure_of, shipped_constan
 from somaray.plan.finished import Case, cases_of
 from somaray.plan.fit import fit, fit_to_results
 from somaray.plan.size import Size, size_of
-from somaray.plan.work import PEAK, SECONDS, WORKER, Work, work_of
+from somaray.plan.work import PEAK, SECONDS, TERMS, WORKER, Work, work_of
 from somaray.records import read_record, write_record
 from somaray.settings import DaskSettings, HvgSettings, ProfileSettings
 from somaray.units import Parallelism
@@ -73,6 +73,20 @@ def test_most_runs_stay_below_when_they_scatter() -> None:
     held = [case.measured[PEAK] <= peak(constants, case.work) * 1.0001 for case in scattered]
     assert sum(held) >= 0.95 * len(held)
     assert all(peak(constants, case.work) < 1.4 * case.measured[PEAK] for case in scattered)
+
+
+def test_what_no_run_is_large_enough_to_show_is_not_free() -> None:
+    """Runs that take a tenth of all that is expected: each term falls to half, and a host's own runs take it further."""
+    cheap = {name: term.expected / 10 for name, term in TERMS[METHOD][PEAK].items()}
+    seen = [
+        Case(name, work, {PEAK: figure_of(work, Fitted(terms=cheap, margin=1.0, n_runs=1), PEAK)})
+        for name, work in works()
+    ]
+    shipped = fit(seen, PROVENANCE)
+    found = shipped.methods[METHOD][PEAK].terms
+    assert found == pytest.approx({name: term.expected / 2 for name, term in TERMS[METHOD][PEAK].items()}, rel=1e-3)
+    own = fit(seen, PROVENANCE, shipped)
+    assert all(peak(own, case.work) == pytest.approx(case.measured[PEAK], rel=0.1) for case in seen)
 
 
 def test_own_runs_move_the_shipped_constants_by_their_number() -> None:
