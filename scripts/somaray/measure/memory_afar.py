@@ -10,9 +10,9 @@ from somaray.measure.timeline import budgeted_bytes
 
 LOOK_INTERVAL_SECONDS = 1.0
 
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 10.0
 """A sampler that wrote nothing for so long is taken to be gone, and its worker with it. A shared file system shows what others
-write some seconds late."""
+write some seconds late; but a lost worker must not count beside the one that takes its place, by Dask's default after 15."""
 
 
 class MemoryAfar:
