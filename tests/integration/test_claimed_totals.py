@@ -96,6 +96,13 @@ def test_false_claims_change_nothing(claiming, kept, claim, hvg):
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
+@pytest.mark.parametrize("hvg", [HvgSettings(), HvgSettings(flavor="cell_ranger")], ids=str)
+def test_words_under_the_name_of_totals_are_none(claiming, hvg):
+    expected = one_pass(claiming("none"), hvg, 37)
+    found = one_pass(claiming("words", lambda totals: np.where(totals > 9, "many", "few")), hvg, 37)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
 @pytest.mark.parametrize("claim", ["true", "false"])
 def test_the_target_follows_from_claims(claiming, claim, monkeypatch):
     source = claiming(claim, lambda totals: totals if claim == "true" else totals * 1.5)

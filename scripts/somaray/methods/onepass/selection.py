@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import tiledbsoma
 from numpy.typing import NDArray
 
@@ -82,7 +83,7 @@ def select(source: "Source", hvg: HvgSettings) -> Selection:
         obs_columns = set(experiment.obs.keys())
         if hvg.batch_key and hvg.batch_key not in obs_columns:
             raise SomarayError(f"batch_key: {source.uri} has no obs column {hvg.batch_key!r}")
-        use_claims = not hvg.flavor.startswith("seurat_v3") and RAW_SUM in obs_columns
+        use_claims = not hvg.flavor.startswith("seurat_v3") and _claims_totals(experiment.obs.schema)
         names = ["soma_joinid", *([hvg.batch_key] if hvg.batch_key else []), *([RAW_SUM] if use_claims else [])]
         obs = query.obs(column_names=list(dict.fromkeys(names))).concat()
         var = query.var(column_names=list(dict.fromkeys(["soma_joinid", source.var_id]))).concat()
@@ -111,6 +112,14 @@ def select(source: "Source", hvg: HvgSettings) -> Selection:
             columns=var_joinids if layer.genes is None else np.argsort(np.argsort(var_joinids)),
             normalised_dtype=dtype,
         )
+
+
+def _claims_totals(obs: pa.Schema) -> bool:
+    """Whether obs has numbers under Census's name for totals; what else somebody calls so is none of ours."""
+    if RAW_SUM not in obs.names:
+        return False
+    found = obs.field(RAW_SUM).type
+    return pa.types.is_integer(found) or pa.types.is_floating(found)
 
 
 def encode_batches(column: pd.Series, hvg: HvgSettings) -> tuple[NDArray[np.int32], list[Any]]:
